@@ -1,0 +1,1 @@
+"""Published figures with their sources, and the fit that turns them into an edition."""

@@ -1,0 +1,1 @@
+"""Builds an edition from the evidence: `python -m evidence.edition`."""

@@ -1,0 +1,2 @@
+"""Energy and carbon on LLM inference spans."""
+__version__ = "0.1.0"
