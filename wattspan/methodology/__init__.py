@@ -1,5 +1,17 @@
 """Methodology editions: the parameters that every estimate comes from, as data with digests."""
 
+from wattspan.methodology.edition import LATEST, Edition, EditionError, editions, verify
 from wattspan.methodology.parameters import Architecture, Form, Gpu, Host, Precision
 
-__all__ = ["Architecture", "Form", "Gpu", "Host", "Precision"]
+__all__ = [
+    "LATEST",
+    "Architecture",
+    "Edition",
+    "EditionError",
+    "Form",
+    "Gpu",
+    "Host",
+    "Precision",
+    "editions",
+    "verify",
+]
