@@ -1,5 +1,6 @@
 """The two tables everything speaks."""
 
 from wattspan.calls.batch import CallBatch, Column
+from wattspan.calls.estimates import EstimateBatch, Factor, SpreadClass
 
-__all__ = ["CallBatch", "Column"]
+__all__ = ["CallBatch", "Column", "EstimateBatch", "Factor", "SpreadClass"]

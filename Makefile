@@ -1,0 +1,49 @@
+# One way to do each thing. Plain `make` lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench edition docs clean
+
+help: ## list what can be done
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+demo: .venv/ready ## enrich the captured spans, print the table, leave a page to look at
+	@$(BIN)/wattspan demo $(ARGS)
+
+test: .venv/dev ## run the tests
+	$(BIN)/pytest $(ARGS)
+
+lint: .venv/dev ## ruff, mypy --strict, the import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/dev ## print speeds beside the rivals', in the same run
+	$(BIN)/python -m benchmarks $(ARGS)
+
+edition: .venv/dev ## fit the evidence and write the methodology edition
+	$(BIN)/python -m evidence.edition $(ARGS)
+
+docs: .venv/dev ## compute the tables of the methodology pages and build the documents into site/
+	$(BIN)/python -m evidence.validation
+	$(BIN)/mkdocs build --strict
+
+clean: ## remove what the other targets made
+	rm -rf .venv build site out *.egg-info wattspan/otlp/wire/*.so wattspan/otlp/wire/*.c
+
+SOURCES := pyproject.toml setup.py requirements.txt $(wildcard wattspan/otlp/wire/*.pyx)
+
+.venv/ready: $(SOURCES)
+	@test -d .venv || $(PYTHON) -m venv .venv
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Wattspan needs Python 3.11 or newer")'
+	@echo "setting up .venv (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+.venv/dev: .venv/ready requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,170 @@
+"""The configuration file: deployments, places, grid, attributes. One YAML; every key has a default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from wattspan.estimator import Deployment, Metered
+from wattspan.places import Rule, RuleError, parse_rules
+
+
+class ConfigError(ValueError):
+    """The configuration file is wrong; the message names file, line, key, what was found and what is allowed."""
+
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MeteredSection(_Section):
+    """Energy the user metered for a deployment."""
+
+    boundary: Literal["node", "facility"]
+    wh_per_1k_input_tokens: Positive | None = None
+    wh_per_1k_output_tokens: Positive | None = None
+    kwh_per_day: Positive | None = None
+    input_tokens_per_day: Positive | None = None
+    output_tokens_per_day: Positive | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> MeteredSection:
+        per_token = (self.wh_per_1k_input_tokens, self.wh_per_1k_output_tokens)
+        per_day = (self.kwh_per_day, self.input_tokens_per_day, self.output_tokens_per_day)
+        whole_day = None not in per_day and per_token == (None, None)
+        whole_token = None not in per_token and per_day == (None, None, None)
+        if whole_day == whole_token:
+            raise ValueError(
+                "give either wh_per_1k_input_tokens and wh_per_1k_output_tokens, "
+                "or kwh_per_day with input_tokens_per_day and output_tokens_per_day"
+            )
+        return self
+
+
+class DeploymentSection(_Section):
+    """One deployment the user knows more about than the world does."""
+
+    name: str = Field(min_length=1)
+    model: str = "*"
+    provider: str = "*"
+    host: str = "*"
+    service: str = "*"
+    gpu: str | None = None
+    gpu_count: int | None = Field(default=None, ge=1, le=100_000)
+    precision: Literal["bf16", "fp8", "fp4"] | None = None
+    engine: str | None = None
+    batch: Annotated[float, Field(ge=1, le=100_000)] | None = None
+    pue: Annotated[float, Field(ge=1, le=5)] | None = None
+    region: str | None = None
+    metered: MeteredSection | None = None
+
+    @model_validator(mode="after")
+    def _not_everything(self) -> DeploymentSection:
+        if (self.model, self.provider, self.host, self.service) == ("*",) * 4:
+            raise ValueError("say which calls it serves: give model, provider, host or service")
+        return self
+
+    def deployment(self) -> Deployment:
+        """As the estimator takes it."""
+        fields = self.model_dump()
+        metered = fields.pop("metered")
+        return Deployment(**fields, metered=Metered(**metered) if metered else None)
+
+
+class GridSection(_Section):
+    """Which carbon intensity is meant. It is never switched in silence."""
+
+    factor_type: Literal["lifecycle", "direct"] = "lifecycle"
+    resolution: Literal["annual", "typical-hour"] = "annual"
+
+
+class AttributesSection(_Section):
+    """Which names are written on the spans."""
+
+    profile: Literal["genai", "wattspan", "both"] = "genai"
+    detail: Literal["standard", "full"] = "standard"
+
+
+class Config(_Section):
+    """The whole configuration."""
+
+    edition: str = "2026.11"
+    grid: GridSection = GridSection()
+    attributes: AttributesSection = AttributesSection()
+    deployments: tuple[DeploymentSection, ...] = ()
+    regions: tuple[dict[str, Any], ...] = ()
+
+    def rules(self) -> tuple[Rule, ...]:
+        """The region rules, parsed."""
+        return parse_rules(list(self.regions))
+
+
+def load_config(path: Path | None) -> Config:
+    """Read the YAML file at `path`; None gives the defaults.
+
+    Raises ConfigError naming the file, the line and key where known, what was found and what is allowed.
+    """
+    if path is None:
+        return Config()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {error}") from error
+    if content is None:
+        return Config()
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: the file must be a mapping of keys such as deployments:, found {content!r}")
+    try:
+        config = Config.model_validate(content)
+        config.rules()
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(path, text, content, item) for item in error.errors())) from error
+    except RuleError as error:
+        raise ConfigError(f"{path}: regions: {error}") from error
+    return config
+
+
+def _explain(path: Path, text: str, content: dict[str, Any], item: Any) -> str:
+    place = ".".join(str(part) for part in item["loc"])
+    line = _line_of(text, item["loc"])
+    found = f", found {item['input']!r}" if not isinstance(item["input"], dict) else ""
+    allowed = ""
+    if item["type"] == "extra_forbidden":
+        section: type[BaseModel] = {
+            "grid": GridSection,
+            "attributes": AttributesSection,
+            "deployments": DeploymentSection,
+        }.get(str(item["loc"][0]), Config)
+        if "metered" in item["loc"][:-1]:
+            section = MeteredSection
+        allowed = f"; allowed keys: {', '.join(section.model_fields)}"
+    return f"{path}{f', line {line}' if line else ''}: {place}: {item['msg']}{found}{allowed}"
+
+
+def _line_of(text: str, loc: tuple[int | str, ...]) -> int | None:
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    line = None
+    for part in loc:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == part:
+                    line, node = key.start_mark.line + 1, value
+                    break
+            else:
+                return line
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            return line
+    return line
