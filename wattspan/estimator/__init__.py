@@ -1,1 +1,27 @@
-"""To be listed."""
+"""The arithmetic: energy, carbon, embodied, water and how far off each may be. Pure: no I/O, no clock."""
+
+from wattspan.estimator.deployments import Deployment, Metered
+from wattspan.estimator.energy import Coefficients, coefficients, gpu_energy_j
+from wattspan.estimator.estimate import Estimate, Estimator, Parts, energy_parts
+from wattspan.estimator.plan import Plan, Planner, PlanKey
+from wattspan.estimator.spread import Z90, Band, Terms, combined_ln_g, total
+
+__all__ = [
+    "Z90",
+    "Band",
+    "Coefficients",
+    "Deployment",
+    "Estimate",
+    "Estimator",
+    "Metered",
+    "Parts",
+    "Plan",
+    "PlanKey",
+    "Planner",
+    "Terms",
+    "coefficients",
+    "combined_ln_g",
+    "energy_parts",
+    "gpu_energy_j",
+    "total",
+]

@@ -1,0 +1,364 @@
+"""One call or ten million through the same formulas: tokens to energy, energy to carbon."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+
+from wattspan.calls import CallBatch, Column, EstimateBatch
+from wattspan.calls.batch import Floats, Ints
+from wattspan.estimator.deployments import Deployment
+from wattspan.estimator.energy import Coefficients, Number, gpu_energy_j
+from wattspan.estimator.plan import J_PER_KWH, Plan, Planner, PlanKey
+from wattspan.grid import Embedded
+from wattspan.methodology import LATEST, Edition
+from wattspan.places import Places, Rule
+
+CHUNK_ROWS = 65_536
+"""Rows estimated at a time: their columns stay in the processor's cache."""
+
+BASES = ("", "measured", "reported", "modelled", "no_usage", "failed")
+MEASURED, REPORTED, MODELLED, NO_USAGE, FAILED = range(1, 6)
+
+
+class Parts(NamedTuple):
+    """Facility energy in kWh, by what burns it: arrays or numbers; they add up to the whole."""
+
+    prefill_kwh: Any
+    decode_kwh: Any
+    host_kwh: Any
+    overhead_kwh: Any
+
+
+class Estimate(NamedTuple):
+    """Energy and carbon of one call. NaN where there is no figure; `low` and `high` enclose 90 %."""
+
+    energy_kwh: float
+    energy_kwh_low: float
+    energy_kwh_high: float
+    prefill_kwh: float
+    decode_kwh: float
+    host_kwh: float
+    overhead_kwh: float
+    co2e_g: float
+    co2e_g_low: float
+    co2e_g_high: float
+    embodied_g: float
+    water_ml: float
+    basis: str
+    plan: Plan
+    """The constants that made it: model, tier, host, place, intensity, each with its source."""
+    intensity_g_per_kwh: float
+    edition: str
+
+    @property
+    def tier(self) -> str:
+        """Evidence tier."""
+        return self.plan.tier
+
+    @property
+    def model_resolved(self) -> str | None:
+        """Model as the registry knows it; None where it is unknown."""
+        return self.plan.model.id if self.plan.model else None
+
+
+def energy_parts(
+    k: Coefficients, server: Number, facility: Number, n_in: Number, n_cached: Number, n_out: Number
+) -> Parts:
+    """Facility energy of calls in kWh, from their tokens.
+
+    `n_in`: all input tokens; `n_cached`: those read from a prompt cache; `n_out`: all output tokens.
+    `server` = k_host x k_idle, `facility` = PUE. E = E_GPU x k_host x k_idle x PUE / 3.6e6 (energy.md, "Form").
+    """
+    prefill_j, decode_j = gpu_energy_j(k, n_in - n_cached, n_cached, n_in, n_out)
+    prefill_kwh, decode_kwh = prefill_j / J_PER_KWH, decode_j / J_PER_KWH
+    gpu_kwh = prefill_kwh + decode_kwh
+    host_kwh = gpu_kwh * (server - 1.0)
+    overhead_kwh = (gpu_kwh + host_kwh) * (facility - 1.0)
+    return Parts(prefill_kwh, decode_kwh, host_kwh, overhead_kwh)
+
+
+class Estimator:
+    """Estimates calls by one edition, one kind of grid signal and what the user declared."""
+
+    def __init__(
+        self,
+        edition: Edition | str = LATEST,
+        *,
+        deployments: Sequence[Deployment] = (),
+        rules: Sequence[Rule] = (),
+        factor_type: str = "lifecycle",
+        resolution: str = "annual",
+    ) -> None:
+        self.edition = Edition.load(edition) if isinstance(edition, str) else edition
+        self.places = Places(self.edition.folder, tuple(rules))
+        self.grid = Embedded(self.edition.folder, factor_type=factor_type, resolution=resolution)
+        self.planner = Planner(self.edition, self.places, self.grid, deployments)
+        self._label = self.edition.label
+        self._is_hourly = resolution == "typical-hour"
+
+    def estimate_call(
+        self,
+        *,
+        model: str,
+        input_tokens: float = 0,
+        output_tokens: float = 0,
+        cached_input_tokens: float = 0,
+        cache_write_tokens: float = 0,
+        reasoning_tokens: float = 0,
+        provider: str = "",
+        region: str = "",
+        host: str = "",
+        operation: str = "chat",
+        at: dt.datetime | None = None,
+    ) -> Estimate:
+        """Estimate one call.
+
+        `input_tokens` includes `cached_input_tokens` and `cache_write_tokens`; `output_tokens` includes
+        `reasoning_tokens`. Writes cost a fresh prefill and reasoning is output, so neither is added again.
+        `at`: time of the call (naive times are UTC); None takes the newest grid vintage. Raises ValueError for
+        counts that are negative, not finite, or parts larger than their whole.
+        """
+        if not (
+            0 <= cached_input_tokens + cache_write_tokens <= input_tokens < math.inf
+            and 0 <= reasoning_tokens <= output_tokens < math.inf
+            and min(cached_input_tokens, cache_write_tokens) >= 0
+        ):
+            raise ValueError(
+                "token counts must be finite and >= 0, with cached_input_tokens + cache_write_tokens <= "
+                "input_tokens and reasoning_tokens <= output_tokens; found "
+                f"{input_tokens=}, {output_tokens=}, {cached_input_tokens=}, {cache_write_tokens=}, "
+                f"{reasoning_tokens=}"
+            )
+        if at is not None and at.tzinfo is not None:
+            at = at.astimezone(dt.UTC)
+        plan = self.planner.plan(
+            PlanKey(
+                operation, model, "", provider, host, region, "", "", "", "", "", False, at.year if at else 0
+            )
+        )
+        intensity = plan.intensity.g_per_kwh
+        if self._is_hourly and at is not None:
+            intensity *= float(self.grid.hour_factor(plan.place, np.array([at.month]), np.array([at.hour]))[0])
+        parts = energy_parts(
+            plan.coefficients,
+            plan.server_factor,
+            plan.facility_factor,
+            float(input_tokens),
+            float(cached_input_tokens),
+            float(output_tokens),
+        )
+        prefill, decode, host_kwh, overhead = parts
+        it_kwh = prefill + decode + host_kwh
+        energy = it_kwh + overhead
+        if not energy:
+            energy = it_kwh = math.nan
+        co2e = energy * intensity
+        e90, c90 = plan.energy_g90, plan.carbon_g90
+        return Estimate(
+            energy,
+            energy / e90,
+            energy * e90,
+            prefill,
+            decode,
+            host_kwh,
+            overhead,
+            co2e,
+            co2e / c90,
+            co2e * c90,
+            (prefill + decode) * J_PER_KWH * plan.embodied_g_per_gpu_j,
+            it_kwh * plan.water_ml_per_it_kwh,
+            "modelled" if energy == energy else "no_usage",
+            plan,
+            intensity,
+            self._label,
+        )
+
+    def estimate(self, calls: CallBatch) -> EstimateBatch:
+        """Estimate a batch, row for row. Rows without tokens get no figure (NaN), never zero."""
+        n = len(calls)
+        plan_of_row, plans = self._plans(calls)
+        numbers = {name: np.empty(n) for name in _NUMBERS}
+        basis = np.empty(n, dtype=np.int32)
+        table = _PlanTable(plans)
+        for begin in range(0, n, CHUNK_ROWS):
+            rows = slice(begin, min(begin + CHUNK_ROWS, n))
+            self._fill(calls, rows, plan_of_row[rows], table, numbers, basis)
+        has_energy = basis <= MODELLED
+        is_reported = basis < MODELLED
+
+        def by_plan(text: Callable[[Plan], str]) -> Column:
+            column = Column.of(text(plan) for plan in plans)
+            return Column(column.codes[plan_of_row], column.names)
+
+        tier = Column.of(["", "metered_node", *(plan.tier for plan in plans)])
+        tier_row = np.where(has_energy, np.where(is_reported, 1, plan_of_row + 2), 0)
+        return EstimateBatch(
+            **numbers,
+            basis=Column(basis, BASES),
+            tier=Column(tier.codes[tier_row], tier.names),
+            model=by_plan(lambda plan: plan.model.id if plan.model else ""),
+            region=by_plan(lambda plan: plan.place.label),
+            region_source=by_plan(lambda plan: plan.place.source),
+            zone=by_plan(lambda plan: plan.intensity.zone),
+            grid_source=by_plan(lambda plan: plan.intensity.source),
+            grid_resolution=by_plan(lambda plan: plan.intensity.resolution),
+            grid_accounting=by_plan(lambda plan: plan.intensity.accounting),
+            grid_reason=by_plan(lambda plan: plan.intensity.reason),
+            spread=(plan_of_row * 2 + is_reported).astype(np.int32),
+            spreads=tuple(spread for plan in plans for spread in (plan.spread, plan.reported_spread)),
+            signal="average",
+            factor_type=self.grid.factor_type,
+            edition=self._label,
+        )
+
+    def _fill(
+        self,
+        calls: CallBatch,
+        rows: slice,
+        plan: Ints,
+        table: _PlanTable,
+        numbers: dict[str, Floats],
+        basis: Any,
+    ) -> None:
+        n_in = calls.input_tokens[rows].astype(np.float64)
+        n_cached = calls.cache_read_tokens[rows].astype(np.float64)
+        n_out = calls.output_tokens[rows].astype(np.float64)
+        server, facility = table.server_factor[plan], table.facility_factor[plan]
+        prefill, decode, host, overhead = energy_parts(
+            table.coefficients(plan), server, facility, n_in, n_cached, n_out
+        )
+        it_kwh = prefill + decode + host
+        energy = it_kwh + overhead
+        embodied = (prefill + decode) * (J_PER_KWH * table.embodied_g_per_gpu_j)[plan]
+        water = it_kwh * table.water_ml_per_it_kwh[plan]
+        intensity = table.intensity_g_per_kwh[plan]
+        energy_g90, carbon_g90 = table.energy_g90[plan], table.carbon_g90[plan]
+        pue = table.pue[plan]
+
+        reported = calls.reported_energy_kwh[rows]
+        is_reported = reported > 0
+        is_modelled = calls.has_usage[rows] & (energy > 0) & ~is_reported
+        basis[rows] = np.where(
+            is_modelled, MODELLED, np.where(calls.is_error[rows], FAILED, NO_USAGE)
+        )
+        if not is_modelled.all():
+            for values in (prefill, decode, host, overhead, embodied, water, pue):
+                values[~is_modelled] = np.nan
+            energy = np.where(is_modelled, energy, np.where(is_reported, reported, np.nan))
+            basis[rows][is_reported] = np.where(calls.is_measured[rows][is_reported], MEASURED, REPORTED)
+            energy_g90 = np.where(is_reported, table.reported_energy_g90[plan], energy_g90)
+            carbon_g90 = np.where(is_reported, table.reported_carbon_g90[plan], carbon_g90)
+        if self._is_hourly:
+            intensity *= self._hour_factors(calls.start_unix_ns[rows], plan, table)
+        co2e = energy * intensity
+        for name, values in (
+            ("energy_kwh", energy),
+            ("energy_kwh_low", energy / energy_g90),
+            ("energy_kwh_high", energy * energy_g90),
+            ("prefill_kwh", prefill),
+            ("decode_kwh", decode),
+            ("host_kwh", host),
+            ("overhead_kwh", overhead),
+            ("co2e_g", co2e),
+            ("co2e_g_low", co2e / carbon_g90),
+            ("co2e_g_high", co2e * carbon_g90),
+            ("embodied_g", embodied),
+            ("water_ml", water),
+            ("pue", pue),
+            ("intensity_g_per_kwh", intensity),
+        ):
+            numbers[name][rows] = values
+
+    def _hour_factors(self, start_unix_ns: Ints, plan: Ints, table: _PlanTable) -> Floats:
+        hours = start_unix_ns.astype("datetime64[ns]").astype("datetime64[h]")
+        month = hours.astype("datetime64[M]").astype(np.int64) % 12 + 1
+        hour = hours.astype(np.int64) % 24
+        factors = np.ones(len(plan))
+        for index in np.unique(plan).tolist():
+            mine = (plan == index) & (start_unix_ns > 0)
+            factors[mine] = self.grid.hour_factor(table.plans[index].place, month[mine], hour[mine])
+        return factors
+
+    def _plans(self, calls: CallBatch) -> tuple[Ints, list[Plan]]:
+        """The plan of each row: an index into the list of distinct plans."""
+        year = np.where(
+            calls.start_unix_ns > 0,
+            calls.start_unix_ns.astype("datetime64[ns]").astype("datetime64[Y]").astype(np.int64) + 1970,
+            0,
+        )
+        years, year_code = np.unique(year, return_inverse=True)
+        columns = [getattr(calls, name) for name in _KEY_COLUMNS]
+        key = year_code.astype(np.int64) * 2 + calls.is_self_hosted
+        size = len(years) * 2
+        for column in columns:
+            if len(column.names) == 1:
+                continue
+            if size > 2**62 // len(column.names):
+                first, key = _distinct(key, size)
+                size = len(first)
+            key = key * len(column.names) + column.codes
+            size *= len(column.names)
+        first, plan_of_row = _distinct(key, size)
+        plans = [
+            self.planner.plan(
+                PlanKey(
+                    *[column[row] for column in columns],
+                    is_self_hosted=bool(calls.is_self_hosted[row]),
+                    year=int(year[row]),
+                )
+            )
+            for row in first.tolist()
+        ]
+        return plan_of_row, plans
+
+
+class _PlanTable:
+    """The constants of a batch's plans as arrays, one element a plan, to be gathered by row."""
+
+    def __init__(self, plans: list[Plan]) -> None:
+        self.plans = plans
+        self._coefficients = [
+            np.array([getattr(plan.coefficients, field.name) for plan in plans])
+            for field in fields(Coefficients)
+        ]
+        self.server_factor = np.array([plan.server_factor for plan in plans])
+        self.facility_factor = np.array([plan.facility_factor for plan in plans])
+        self.pue = np.array([plan.pue for plan in plans])
+        self.embodied_g_per_gpu_j = np.array([plan.embodied_g_per_gpu_j for plan in plans])
+        self.water_ml_per_it_kwh = np.array([plan.water_ml_per_it_kwh for plan in plans])
+        self.intensity_g_per_kwh = np.array([plan.intensity.g_per_kwh for plan in plans])
+        self.energy_g90 = np.array([plan.energy_g90 for plan in plans])
+        self.carbon_g90 = np.array([plan.carbon_g90 for plan in plans])
+        self.reported_energy_g90 = np.array([plan.reported_energy_g90 for plan in plans])
+        self.reported_carbon_g90 = np.array([plan.reported_carbon_g90 for plan in plans])
+
+    def coefficients(self, plan_of_row: Ints) -> Coefficients:
+        """The coefficients of each row: every field an array."""
+        return Coefficients(*(cast(float, values[plan_of_row]) for values in self._coefficients))
+
+
+def _distinct(keys: Ints, size: int) -> tuple[Ints, Ints]:
+    """The first row of each distinct key, and for each row the index of its key among them.
+
+    `keys` are >= 0 and below `size`; where that is small, a look-up table beats sorting five times.
+    """
+    n = len(keys)
+    if size > 4 * n + CHUNK_ROWS:
+        _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+        return first, inverse
+    first_of_key = np.full(size, -1, dtype=np.int64)
+    first_of_key[keys[::-1]] = np.arange(n - 1, -1, -1)
+    used = np.flatnonzero(first_of_key >= 0)
+    index_of_key = np.empty(size, dtype=np.int64)
+    index_of_key[used] = np.arange(len(used))
+    return first_of_key[used], index_of_key[keys]
+
+
+_KEY_COLUMNS = PlanKey._fields[:-2]
+_NUMBERS = tuple(field.name for field in fields(EstimateBatch) if field.type == "Floats")
