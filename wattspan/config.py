@@ -13,7 +13,7 @@ from wattspan.places import Rule, RuleError, parse_rules
 
 
 class ConfigError(ValueError):
-    """The configuration file is wrong; the message names file, line, key, what was found and what is allowed."""
+    """The configuration file is wrong: file, line, key, what was found and what is allowed."""
 
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -123,12 +123,16 @@ def load_config(path: Path | None) -> Config:
     if content is None:
         return Config()
     if not isinstance(content, dict):
-        raise ConfigError(f"{path}: the file must be a mapping of keys such as deployments:, found {content!r}")
+        raise ConfigError(
+            f"{path}: the file must be a mapping of keys such as deployments:, found {content!r}"
+        )
     try:
         config = Config.model_validate(content)
         config.rules()
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(path, text, content, item) for item in error.errors())) from error
+        raise ConfigError(
+            "\n".join(_explain(path, text, content, item) for item in error.errors())
+        ) from error
     except RuleError as error:
         raise ConfigError(f"{path}: regions: {error}") from error
     return config

@@ -1,4 +1,4 @@
-"""`CallBatch` and `EstimateBatch`: the two tables that every part of Wattspan speaks, one row a model call."""
+"""`CallBatch`: model calls as columns, one row a call; the table that every part of Wattspan speaks."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class CallBatch:
     cache_read_tokens: Ints
     """Prompt tokens that were served from a prompt cache, part of `input_tokens`."""
     cache_write_tokens: Ints
-    """Prompt tokens that were written to a prompt cache, part of `input_tokens`; they cost a fresh prefill."""
+    """Prompt tokens that were written to a prompt cache, part of `input_tokens`; a fresh prefill."""
     output_tokens: Ints
     """Generated tokens, reasoning included."""
     reasoning_tokens: Ints
@@ -136,8 +136,8 @@ class CallBatch:
         """A batch of n calls from the given columns; what is not given is empty (0, "", False, NaN).
 
         Text columns may be a `Column`, one text for all rows, or a sequence of texts; numbers an array or one
-        number for all rows. `has_usage` is True unless given. Raises ValueError for unknown columns or lengths
-        that differ.
+        number for all rows. `has_usage` is True unless given. Raises ValueError for unknown columns or
+        lengths that differ.
         """
         known = {field.name for field in fields(cls)}
         if unknown := set(columns) - known:
@@ -179,9 +179,7 @@ class CallBatch:
         made: dict[str, Any] = {}
         for field in fields(cls):
             parts = [getattr(batch, field.name) for batch in batches]
-            made[field.name] = (
-                Column.concatenate(parts) if field.type == "Column" else np.concatenate(parts)
-            )
+            made[field.name] = Column.concatenate(parts) if field.type == "Column" else np.concatenate(parts)
         return cls(**made)
 
 

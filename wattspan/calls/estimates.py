@@ -12,7 +12,7 @@ class Factor(NamedTuple):
     """One shared source of error: lognormal with median 1; the same key means the same error."""
 
     key: str
-    """What the error belongs to: "method", "facility:aws/eu-west-3", "model:openai/gpt-4o", "zone:FR:2025"."""
+    """What the error belongs to: "method", "facility:aws/eu-west-3", "model:openai/gpt-4o", "zone:FR"."""
     ln_g: float
     """Natural logarithm of one geometric standard deviation (68 %)."""
 

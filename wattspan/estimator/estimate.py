@@ -14,7 +14,7 @@ from wattspan.calls import CallBatch, Column, EstimateBatch
 from wattspan.calls.batch import Floats, Ints
 from wattspan.estimator.deployments import Deployment
 from wattspan.estimator.energy import Coefficients, Number, gpu_energy_j
-from wattspan.estimator.plan import J_PER_KWH, Plan, Planner, PlanKey
+from wattspan.estimator.plan import J_PER_KWH, Plan, PlanKey, Planner
 from wattspan.grid import Embedded
 from wattspan.methodology import LATEST, Edition
 from wattspan.places import Places, Rule
@@ -66,6 +66,40 @@ class Estimate(NamedTuple):
         """Model as the registry knows it; None where it is unknown."""
         return self.plan.model.id if self.plan.model else None
 
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as plain values, None where there is no figure; names and units as on a span."""
+        plan, place, grid = self.plan, self.plan.place, self.plan.intensity
+        numbers = {
+            name: value if math.isfinite(value) else None
+            for name, value in zip(self._fields, self, strict=True)
+            if isinstance(value, float)
+        }
+        has_figure = self.basis != "no_usage"
+        return {
+            "model_resolved": self.model_resolved,
+            "tier": self.tier,
+            "basis": self.basis,
+            "edition": self.edition,
+            **numbers,
+            "pue": plan.pue if has_figure and math.isfinite(plan.pue) else None,
+            "region": place.label,
+            "region_source": place.source,
+            "facility": place.facility,
+            "gpu": plan.host.gpu,
+            "batch": plan.host.batch,
+            "grid": {
+                "zone": grid.zone,
+                "signal": grid.signal,
+                "factor_type": grid.factor_type,
+                "accounting": grid.accounting,
+                "resolution": grid.resolution,
+                "vintage": grid.vintage,
+                "source": grid.source,
+                "reason": grid.reason or None,
+            },
+            "spread": {factor.key: round(math.exp(factor.ln_g), 4) for factor in plan.spread.carbon},
+        }
+
 
 def energy_parts(
     k: Coefficients, server: Number, facility: Number, n_in: Number, n_cached: Number, n_out: Number
@@ -73,7 +107,8 @@ def energy_parts(
     """Facility energy of calls in kWh, from their tokens.
 
     `n_in`: all input tokens; `n_cached`: those read from a prompt cache; `n_out`: all output tokens.
-    `server` = k_host x k_idle, `facility` = PUE. E = E_GPU x k_host x k_idle x PUE / 3.6e6 (energy.md, "Form").
+    `server` = k_host x k_idle, `facility` = PUE.
+    E = E_GPU x k_host x k_idle x PUE / 3.6e6 (methodology, "Form").
     """
     prefill_j, decode_j = gpu_energy_j(k, n_in - n_cached, n_cached, n_in, n_out)
     prefill_kwh, decode_kwh = prefill_j / J_PER_KWH, decode_j / J_PER_KWH
@@ -121,8 +156,8 @@ class Estimator:
 
         `input_tokens` includes `cached_input_tokens` and `cache_write_tokens`; `output_tokens` includes
         `reasoning_tokens`. Writes cost a fresh prefill and reasoning is output, so neither is added again.
-        `at`: time of the call (naive times are UTC); None takes the newest grid vintage. Raises ValueError for
-        counts that are negative, not finite, or parts larger than their whole.
+        `at`: time of the call (naive times are UTC); None takes the newest grid vintage. Raises ValueError
+        for counts that are negative, not finite, or parts larger than their whole.
         """
         if not (
             0 <= cached_input_tokens + cache_write_tokens <= input_tokens < math.inf
@@ -144,7 +179,9 @@ class Estimator:
         )
         intensity = plan.intensity.g_per_kwh
         if self._is_hourly and at is not None:
-            intensity *= float(self.grid.hour_factor(plan.place, np.array([at.month]), np.array([at.hour]))[0])
+            intensity *= float(
+                self.grid.hour_factor(plan.place, np.array([at.month]), np.array([at.hour]))[0]
+            )
         parts = energy_parts(
             plan.coefficients,
             plan.server_factor,
@@ -244,9 +281,7 @@ class Estimator:
         reported = calls.reported_energy_kwh[rows]
         is_reported = reported > 0
         is_modelled = calls.has_usage[rows] & (energy > 0) & ~is_reported
-        basis[rows] = np.where(
-            is_modelled, MODELLED, np.where(calls.is_error[rows], FAILED, NO_USAGE)
-        )
+        basis[rows] = np.where(is_modelled, MODELLED, np.where(calls.is_error[rows], FAILED, NO_USAGE))
         if not is_modelled.all():
             for values in (prefill, decode, host, overhead, embodied, water, pue):
                 values[~is_modelled] = np.nan

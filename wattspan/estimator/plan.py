@@ -1,4 +1,4 @@
-"""A plan: everything about a call that does not depend on its tokens, worked out once for each kind of call."""
+"""A plan: all about a call that does not depend on its tokens, worked out once for each kind of call."""
 
 from __future__ import annotations
 
@@ -221,9 +221,10 @@ def _g90(factors: Sequence[Factor]) -> float:
 
 
 def _metered_coefficients(metered: Metered, modelled: Coefficients) -> Coefficients:
-    """Joules per token as metered, at the metered boundary; cached tokens keep their modelled share of a fresh one.
+    """Joules per token as metered, at the metered boundary.
 
-    Energy of a whole day is shared out between input and output tokens as the model shares it at short context.
+    Cached tokens keep their modelled share of a fresh one. Energy of a whole day is shared out between input
+    and output tokens as the model shares it at short context.
     """
     share = modelled.cached / modelled.fresh
     if metered.kwh_per_day is not None:

@@ -1,7 +1,7 @@
 """Bands: how far off a figure may be, for one call and for sums whose calls share their errors.
 
-Every factor is lognormal with median 1, so the central value is the median and centrals add. Errors with the same
-key are one error: they do not average out over a million requests (disclosure.md 6.3; design.md D5).
+Every factor is lognormal with median 1, so the central value is the median and centrals add. Errors with the
+same key are one error: they do not average out over a million requests (docs/design, D5).
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def total(terms: Sequence[tuple[float, Sequence[Factor]]], z: float = Z90) -> Ba
     """Band of a sum of lognormal terms that share errors by key; closed form, no random numbers.
 
     `terms`: (central value, its factors), one for each (model, place) rather than for each call. With
-    m_i = c_i exp(sum of ln_g^2 / 2), Cov(i, j) = m_i m_j (exp(sum over shared keys of ln_g_i ln_g_j) - 1); one
-    lognormal with the mean M and variance V of the sum gives s^2 = ln(1 + V / M^2) and the bounds
-    M exp(-s^2 / 2 -+ z s), widened if need be to hold the sum of centrals. Source: disclosure.md 6.3.
+    m_i = c_i exp(sum of ln_g^2 / 2), Cov(i, j) = m_i m_j (exp(sum over shared keys of ln_g_i ln_g_j) - 1);
+    one lognormal with the mean M and variance V of the sum gives s^2 = ln(1 + V / M^2) and the bounds
+    M exp(-s^2 / 2 -+ z s), widened if need be to hold the sum of centrals.
     """
     kept = [(central, factors) for central, factors in terms if central > 0]
     if not kept:

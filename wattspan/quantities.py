@@ -1,0 +1,68 @@
+"""Quantities as a person reads them: Wh and g with three significant digits, never 3.1e-07."""
+
+from __future__ import annotations
+
+import math
+
+_WH = ((1e-6, "µWh"), (1e-3, "mWh"), (1.0, "Wh"), (1e3, "kWh"), (1e6, "MWh"))
+_GRAMS = ((1e-6, "µg"), (1e-3, "mg"), (1.0, "g"), (1e3, "kg"), (1e6, "t"))
+_ML = ((1e-3, "µL"), (1.0, "mL"), (1e3, "L"), (1e6, "m³"))
+
+
+def digits(value: float, significant: int = 3) -> str:
+    """`value` with so many significant digits and thin groups of thousands: 0.334, 12.5, 1,204."""
+    if not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    places = max(0, significant - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{places}f}"
+
+
+def _scaled(value: float, units: tuple[tuple[float, str], ...]) -> tuple[float, str]:
+    fitting = [(size, name) for size, name in units if abs(value) >= size]
+    return fitting[-1] if fitting else units[0]
+
+
+def _text(value: float, units: tuple[tuple[float, str], ...]) -> str:
+    if not math.isfinite(value):
+        return "–"
+    size, name = _scaled(value, units)
+    return f"{digits(value / size)} {name}"
+
+
+def _band(low: float, high: float, central: float, units: tuple[tuple[float, str], ...]) -> str:
+    if not math.isfinite(central):
+        return "–"
+    size, name = _scaled(central, units)
+    return f"{digits(low / size, 2)}–{digits(high / size, 2)} {name}"
+
+
+def energy(kwh: float) -> str:
+    """Energy from kWh: "334 mWh"; a dash where there is no figure."""
+    return _text(kwh * 1000, _WH)
+
+
+def energy_band(low_kwh: float, high_kwh: float, central_kwh: float) -> str:
+    """A band in the unit that suits its centre: "0.055–2.0 Wh"."""
+    return _band(low_kwh * 1000, high_kwh * 1000, central_kwh * 1000, _WH)
+
+
+def mass(grams: float) -> str:
+    """Mass of CO2e from grams: "121 mg"."""
+    return _text(grams, _GRAMS)
+
+
+def mass_band(low_g: float, high_g: float, central_g: float) -> str:
+    """A band of mass in the unit that suits its centre."""
+    return _band(low_g, high_g, central_g, _GRAMS)
+
+
+def volume(millilitres: float) -> str:
+    """Volume of water from millilitres: "0.31 mL"."""
+    return _text(millilitres, _ML)
+
+
+def times(factor: float) -> str:
+    """A multiplicative spread: "×/÷ 6.1"."""
+    return f"×/÷ {digits(factor, 2)}"
