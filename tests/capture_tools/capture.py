@@ -72,8 +72,10 @@ def main(name: str, out: Path) -> None:
         from opentelemetry import trace
 
         getattr(trace.get_tracer_provider(), "shutdown", lambda: None)()
-        data, truth = sink.data(), provider.ledger.truth()
+        data, lines, truth = sink.data(), sink.json_lines(), provider.ledger.truth()
     (out / f"{name}.binpb").write_bytes(data)
+    if lines:
+        (out / f"{name}.jsonl").write_bytes(lines)
     (out / f"{name}.truth.json").write_text(json.dumps(truth, indent=1) + "\n")
     print(f"{name}: {len(data)} bytes, {truth['calls']} calls, {truth['errors']} errors")
 

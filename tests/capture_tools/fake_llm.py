@@ -138,8 +138,9 @@ def tool_call(tools: list[dict[str, Any]]) -> tuple[str, dict[str, Any]]:
     if tools and "functionDeclarations" in tools[0]:
         tools = tools[0]["functionDeclarations"]
     chosen = next((tool for tool in tools if tool["name"].startswith("transfer_to")), tools[0])
-    schema = chosen.get("parameters") or chosen.get("input_schema") or chosen.get("inputSchema") or {}
-    schema = schema.get("json", schema) or chosen.get("parametersJsonSchema") or {}
+    names = ("parameters", "input_schema", "inputSchema", "parametersJsonSchema", "parameters_json_schema")
+    schema = next((chosen[key] for key in names if chosen.get(key)), {})
+    schema = schema.get("json", schema)
     arguments = {
         key: (field.get("enum") or ["courier" if key == "agent_name" else "A-1207"])[0]
         for key, field in (schema.get("properties") or {}).items()

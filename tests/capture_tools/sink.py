@@ -35,7 +35,9 @@ class Sink:
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
-        handler = type("BodyHandler", (_Handler,), {"bodies": self.bodies})
+        self.json_bodies: list[bytes] = []
+        kept = {"bodies": self.bodies, "json_bodies": self.json_bodies}
+        handler = type("BodyHandler", (_Handler,), kept)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
@@ -49,21 +51,36 @@ class Sink:
     def data(self) -> bytes:
         return scrub(b"".join(self.bodies))
 
+    def json_lines(self) -> bytes:
+        return scrub(b"".join(body + b"\n" for body in self.json_bodies))
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     bodies: ClassVar[list[bytes]]
+    json_bodies: ClassVar[list[bytes]]
 
     def log_message(self, format: str, *args: object) -> None:
         """Keep quiet."""
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
+        body = self._body()
         if self.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
         if self.path.endswith("/v1/traces"):  # metrics and logs are accepted and dropped
-            self.bodies.append(body)
+            is_json = self.headers.get("content-type", "").startswith("application/json")
+            (self.json_bodies if is_json else self.bodies).append(body)
         self.send_response(200)
         self.send_header("Content-Type", "application/x-protobuf")
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def _body(self) -> bytes:
+        if "content-length" in self.headers:
+            return self.rfile.read(int(self.headers["content-length"]))
+        body = b""  # the JavaScript exporters send chunks
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
