@@ -19,6 +19,9 @@ _ZSTD_WINDOW_BYTES = 2**31
 """Largest zstd window accepted: frames written with `--long=31` need it."""
 
 
+_GZIP_HEADER_BYTES = 10
+
+
 class Compression(enum.Enum):
     """How a whole file is compressed."""
 
@@ -85,6 +88,8 @@ def _gunzipped(read: Callable[[int], bytes]) -> Iterator[bytes]:
                 salvaged, readable = _salvage(checkpoint, data)
                 if salvaged:
                     yield salvaged
+                elif is_fresh and readable < _GZIP_HEADER_BYTES:
+                    readable = 0
                 raise DamagedStreamError(Compression.GZIP, position + readable, str(error)) from error
             is_fresh = False
             if plain:

@@ -142,15 +142,16 @@ class JsonText:
             if heads:
                 return walk(start)
             waiting.append(start)
-            return self._value(start)[1]
+            return self._skipped(start)
 
-        end = self._members(at, {head: on_head, body: on_body})
-        if waiting:
-            if not heads:
+        try:
+            return self._members(at, {head: on_head, body: on_body})
+        finally:
+            # Also when the text breaks off: the spans before the fault are there to be read.
+            if waiting and not heads:
                 opened(None)
             for start in waiting:
                 walk(start)
-        return end
 
     def _span(self, at: int) -> int:
         value, end = self._value(at)
@@ -225,7 +226,7 @@ class JsonText:
             at = self._space(at + 1)
             if found is not None:
                 found.append(key)
-            at = self._space(take[key](at) if key in take else self._value(at)[1])
+            at = self._space(take[key](at) if key in take else self._skipped(at))
             mark = text[at : at + 1]
             if mark == "}":
                 return at + 1
@@ -263,6 +264,13 @@ class JsonText:
         except RecursionError:
             self._problem(at, "nested too deeply to be read; passed through")
             return _UNREAD, self._end_of_nested(at)
+
+    def _skipped(self, at: int) -> int:
+        """Where the value at `at` ends, however deeply nested it is."""
+        try:
+            return _decode(self._text, at)[1]
+        except RecursionError:
+            return self._end_of_nested(at)
 
     def _end_of_nested(self, at: int) -> int:
         depth, start = 0, at
@@ -313,7 +321,7 @@ class JsonText:
         arrays: list[tuple[int, int]] = []
 
         def on_attributes(at: int) -> int:
-            arrays.append((at, self._value(at)[1]))
+            arrays.append((at, self._skipped(at)))
             return arrays[-1][1]
 
         self._members(start, {"attributes": on_attributes})
