@@ -83,8 +83,8 @@ def otel_google_genai(url: str, sink: str) -> None:
 def traceloop_mistral(url: str, sink: str) -> None:
     """A tool, an answer, a stream, embeddings, a 429."""
     tracer = start_sdk()
-    from mistralai.client import Mistral
-    from mistralai.client.errors import SDKError
+    from mistralai import Mistral
+    from mistralai.models import SDKError
     from opentelemetry.instrumentation.mistralai import MistralAiInstrumentor
 
     MistralAiInstrumentor().instrument()

@@ -1,6 +1,6 @@
 """Run one application against the fake provider and keep the OTLP it sends: `capture.py NAME OUT`.
 
-NAME is a scenario of `apps.py`, `apps_agents.py` or `apps_more.py`; OUT a folder that gets NAME.binpb and
+NAME is a scenario of one of the `apps*.py`; OUT a folder that gets NAME.binpb and
 NAME.truth.json. Run it with the Python of the virtual environment that holds the packages of the scenario,
 in a network namespace that has loopback only:
 `unshare -n sh -c 'ip link set lo up; exec PYTHON capture.py NAME OUT'`.
@@ -38,7 +38,7 @@ QUIET = {
     "HF_HUB_OFFLINE": "1",
     "OTEL_PYTHON_LOG_LEVEL": "error",
 }
-MODULES = ("apps", "apps_agents", "apps_more")
+MODULES = ("apps", "apps_agents", "apps_more", "apps_frameworks")
 
 
 def clear_environment() -> None:

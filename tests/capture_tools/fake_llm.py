@@ -65,6 +65,7 @@ USAGE: dict[str, Usage] = {
     "cohere embeddings": Usage(19),
 }
 COHERE_UNBILLED_INPUT_TOKENS = 205  # Cohere bills the user's words, not the template around them
+REFUSED = "is-refused"  # the "user" of a request that is answered 429, where the SDK checks model names
 LEAVES_EARLY = "leaves-early"  # the "user" of a request whose client closes the stream before the usage came
 
 
@@ -168,7 +169,7 @@ class Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         time.sleep(0.004)
         model = body.get("model") or path.rsplit("/model/", 1)[-1].rsplit("/models/", 1)[-1]
-        if "error-" in model:
+        if "error-" in model or body.get("user") == REFUSED:
             self._too_many(path, model.split("/")[0].split(":generate")[0].split(":stream")[0], body)
             return
         reply = self._route(path, body)
@@ -356,7 +357,8 @@ class Handler(BaseHTTPRequestHandler):
             vector = "AAAAPwAAgL4AAAA+AAAAAA=="
         data = [{"object": "embedding", "index": index, "embedding": vector} for index in range(count)]
         counts = {"prompt_tokens": usage.input, "total_tokens": usage.input}
-        return Reply({"object": "list", "data": data, "model": body["model"], "usage": counts})
+        head = {"id": new_id("emb_"), "object": "list", "model": body["model"]}
+        return Reply({**head, "data": data, "usage": counts})
 
     # Anthropic --------------------------------------------------------------------------------------------
 
