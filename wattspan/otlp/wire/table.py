@@ -10,7 +10,9 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from wattspan.otlp.wire.errors import WireError
 from wattspan.otlp.wire.keyset import KeySet, is_own_key, key_set
+from wattspan.otlp.wire.limits import FAULTS, MOST_CELLS, TOO_MANY_CELLS
 
 NONE: Final = 0
 STRING: Final = 1
@@ -225,7 +227,7 @@ class SpanTable:
         return np.full(size, -1, dtype=np.int32) if found is None else found
 
     def codes(self, keys: Sequence[str], rows: Rows = ALL_ROWS) -> Codes:
-        """Text code of the first of `keys` that holds a text, not an empty one, or -1; one a span of `rows`."""
+        """Text code of the first of `keys` with a text that is not empty, or -1; one a span of `rows`."""
         return self._codes(self.span_index, keys, rows, len(self.resource[rows]))
 
     def resource_codes(self, keys: Sequence[str], rows: Rows = ALL_ROWS) -> Codes:
@@ -328,7 +330,7 @@ class SpanTable:
         return Truths(values, present)
 
     def _parsed(self, codes: Codes) -> Floats:
-        """float64 of texts that are plain decimal numbers, NaN for others; each distinct text is read once."""
+        """float64 of texts that are decimal numbers, NaN for others; each distinct text is read once."""
         distinct, place = np.unique(codes, return_inverse=True)
         read = np.array([_decimal(self.texts[code]) for code in distinct.tolist()], dtype=np.float64)
         return read[place]
@@ -476,6 +478,8 @@ class SpanTableBuilder:
         line = np.full(len(self._keyset), -1, dtype=np.int32)
         carried = sorted({position for position, _, _ in self._cells[level]})
         line[carried] = np.arange(len(carried), dtype=np.int32)
+        if len(carried) * rows > MOST_CELLS:
+            raise WireError(0, FAULTS[TOO_MANY_CELLS])
         values = np.full((len(carried), rows), -1, dtype=np.int32)
         for position, row, value in self._cells[level]:
             values[line[position], row] = value
