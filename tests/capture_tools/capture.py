@@ -38,7 +38,7 @@ QUIET = {
     "HF_HUB_OFFLINE": "1",
     "OTEL_PYTHON_LOG_LEVEL": "error",
 }
-MODULES = ("apps", "apps_agents", "apps_more", "apps_frameworks")
+MODULES = ("apps", "apps_agents", "apps_more", "apps_frameworks", "apps_doubled")
 
 
 def clear_environment() -> None:
