@@ -1,1 +1,18 @@
-"""To be listed."""
+"""Which region served a call, and how we know."""
+
+from wattspan.places.place import Place, PlaceKey
+from wattspan.places.regions import Facility, Region, Regions
+from wattspan.places.resolve import Places
+from wattspan.places.rules import PlaceRuleError
+from wattspan.places.tables import EditionTableError
+
+__all__ = [
+    "EditionTableError",
+    "Facility",
+    "Place",
+    "PlaceKey",
+    "PlaceRuleError",
+    "Places",
+    "Region",
+    "Regions",
+]

@@ -1,0 +1,144 @@
+"""`Intensity`: a carbon intensity that says what kind of number it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from wattspan.calls import Factor
+from wattspan.places import Place
+
+SignalName = Literal["average", "marginal"]
+FactorType = Literal["lifecycle", "direct"]
+Accounting = Literal["consumption", "generation", "mixed"]
+Resolution = Literal["annual", "typical-hour", "hour", "5-minute", "forecast"]
+
+Codes = npt.NDArray[np.int32]
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+# One geometric standard deviation to the 90 % band (design D4).
+Z_90 = 1.64
+
+
+class Kind(NamedTuple):
+    """Signal and factor type: what must never be mixed or exchanged (design D9)."""
+
+    signal: SignalName
+    factor_type: FactorType
+
+
+class MixedKindsError(ValueError):
+    """Intensities of different kinds were put together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intensity:
+    """Carbon intensity of a place, with its band and where it comes from.
+
+    Where there is no figure, `g_per_kwh`, `low`, `high` and `g` are NaN and `reason` says why.
+    """
+
+    g_per_kwh: float
+    """Central value, gCO2e per kWh."""
+    low: float
+    high: float
+    """90 % band: centre / g^1.64 to centre x g^1.64; for several members the lowest and the highest one."""
+    g: float
+    """One geometric standard deviation (68 %); the range of several members and their own bands are in it."""
+    zone: str
+    """Zone, state, subregion or province whose table was read; for several members the label of the place."""
+    kind: Kind
+    accounting: Accounting
+    resolution: Resolution
+    vintage: int
+    """Year of the figure; of the oldest one for several members."""
+    source: str
+    is_estimated: bool
+    """Most of the hours behind the figure were estimated upstream, not measured."""
+    shape_zone: str = ""
+    """Zone whose month and hour factors apply (`hour_factors`); "" where the figure holds for every hour."""
+    members: int = 1
+    """Regions behind the figure; 0 for the world."""
+    covered: int = 1
+    """Members that had a figure."""
+    factors: tuple[Factor, ...] = ()
+    """Independent errors that make `g`; the same key is the same error (design D5)."""
+    reason: str = ""
+
+    @property
+    def signal(self) -> SignalName:
+        """average or marginal."""
+        return self.kind.signal
+
+    @property
+    def factor_type(self) -> FactorType:
+        """lifecycle or direct."""
+        return self.kind.factor_type
+
+    @property
+    def has_figure(self) -> bool:
+        """There is a figure; otherwise `reason` says why not."""
+        return not math.isnan(self.g_per_kwh)
+
+
+def no_figure(kind: Kind, zone: str, resolution: Resolution, reason: str, members: int = 1) -> Intensity:
+    """An intensity without a value, for the counted reason."""
+    nan = math.nan
+    return Intensity(
+        nan,
+        nan,
+        nan,
+        nan,
+        zone,
+        kind,
+        "mixed",
+        resolution,
+        0,
+        "",
+        False,
+        members=members,
+        covered=0,
+        reason=reason,
+    )
+
+
+def same_kind(intensities: Iterable[Intensity]) -> Kind:
+    """The one kind of all intensities. Raises MixedKindsError if there are several, ValueError if none."""
+    kinds = {intensity.kind for intensity in intensities}
+    if len(kinds) > 1:
+        found = ", ".join(sorted(f"{kind.signal} {kind.factor_type}" for kind in kinds))
+        raise MixedKindsError(
+            f"intensities of different kinds cannot be put together: {found}; choose one in the configuration"
+        )
+    if not kinds:
+        raise ValueError("no intensity given")
+    return kinds.pop()
+
+
+def combined_sigma(factors: Iterable[Factor]) -> float:
+    """Standard deviation of the log of a product of independent factors (design D5)."""
+    return math.sqrt(math.fsum(factor.ln_g**2 for factor in factors))
+
+
+class Signal(Protocol):
+    """A source of intensities of one kind."""
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of every intensity it gives; it never gives another."""
+
+    def at(self, place: Place, year: int) -> Intensity:
+        """Intensity of a place for calls of a year (UTC)."""
+
+    def hour_factors(self, zones: Sequence[str], codes: Codes, start_unix_ns: Ints) -> Floats:
+        """Factor on the year's intensity for each call, 1.0 where none applies.
+
+        `zones`: `Intensity.shape_zone` of each intensity; `codes`: int[n], index into `zones`;
+        `start_unix_ns`: int64[n].
+        """
