@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 PREFILL_ONLY_KINDS = frozenset({"embedding", "rerank"})
@@ -101,6 +101,7 @@ class Form:
     """phi: cost of a cached input token relative to a fresh one."""
     precisions: Mapping[str, Precision]
     gpus: Mapping[str, Gpu]
+    """By name and by every alias."""
 
     @classmethod
     def from_json(cls, form: Mapping[str, Any], gpus: Mapping[str, Any]) -> Form:
@@ -121,15 +122,8 @@ class Form:
                 for name, row in form["precisions"].items()
             },
             gpus={
-                name: Gpu(
-                    step=row["step"]["value"],
-                    weight=row["weight"]["value"],
-                    active=row["active"]["value"],
-                    prefill=row["prefill"]["value"],
-                    serving_w=row["serving_w"]["value"],
-                    embodied_kg=row["embodied_kg"]["value"],
-                    lifetime_years=row["lifetime_years"]["value"],
-                )
-                for name, row in gpus.items()
+                name: Gpu(**{field.name: row[field.name]["value"] for field in fields(Gpu)})
+                for main_name, row in gpus.items()
+                for name in (main_name, *row["aliases"])
             },
         )
