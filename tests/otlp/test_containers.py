@@ -75,7 +75,7 @@ COMPRESS = {
     Compression.ZSTD: zstandard.ZstdCompressor().compress,
 }
 CONTENTS = {
-    "protobuf": (FIELDS, Shape.PROTO, [FIELD] * 3),
+    "protobuf": (FIELDS, Shape.PROTO, [FIELDS]),
     "document": (PRETTY + b"\n", Shape.JSON, [PRETTY]),
     "two documents": (PRETTY + b"\n" + PRETTY, Shape.JSON, [PRETTY, b"\n" + PRETTY]),
     "lines": (DOCUMENT + b"\r\n\r\n" + DOCUMENT, Shape.JSON_LINES, [DOCUMENT + b"\r\n", DOCUMENT]),
@@ -103,6 +103,14 @@ def test_every_container_in_every_compression_gives_its_messages_and_all_its_byt
     for part in parts:
         assert part.offset == offset
         offset += len(part.raw)
+
+
+def test_a_long_protobuf_message_comes_in_runs_of_whole_fields() -> None:
+    field = b"\x0a\x83\x80\x10" + bytes(0x40003)
+    container, parts = parts_of(field * 9 + field[:-1])
+    assert [len(part.payload) // len(field) for part in parts[:3]] == [4, 4, 1]
+    assert b"".join(part.raw for part in parts) == field * 9 + field[:-1]
+    assert [damage.offset for damage in container.damages] == [9 * len(field)]
 
 
 def test_gzip_members_zstd_frames_and_zero_padding_are_read_on() -> None:

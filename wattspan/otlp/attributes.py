@@ -1,4 +1,4 @@
-"""The attributes that Wattspan puts on spans: their names, when each is written, and their encoding.
+"""The attributes that Wattspan puts on spans: their names, and when each is written.
 
 design.md D10. Two profiles of names and two levels of detail; `docs/attributes.md` is this table for readers.
 """
@@ -6,14 +6,15 @@ design.md D10. Two profiles of names and two levels of detail; `docs/attributes.
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
 from wattspan.calls import Column, EstimateBatch
-from wattspan.calls.batch import Flags, Floats, Ints
+from wattspan.calls.batch import Flags, Floats
+from wattspan.otlp.wire.encode import AttributeColumn
 from wattspan.otlp.wire.keyset import OWN_PREFIX
 
 Profile = Literal["genai", "wattspan", "both"]
@@ -28,6 +29,7 @@ DUPLICATE: Final = "duplicate"
 BASIS: Final = "wattspan.basis"
 EDITION: Final = "wattspan.edition"
 DUPLICATE_OF: Final = "wattspan.duplicate_of"
+REASON: Final = "wattspan.grid.reason"
 
 Values = Floats | Column
 """One value a call: NaN, or "", where the attribute is not written."""
@@ -134,7 +136,7 @@ ATTRIBUTES: Final = (
         lambda e: e.zone,
     ),
     Attribute(
-        "wattspan.grid.reason", "string", "", _ALL, "standard", "calls with energy but no carbon figure",
+        REASON, "string", "", _ALL, "standard", "calls with energy but no carbon figure",
         "no figure for this zone", "Why there is no carbon figure.",
         lambda e: e.grid_reason,
     ),
@@ -192,43 +194,42 @@ OWN_KEYS: Final = tuple(attribute.name for attribute in ATTRIBUTES)
 GENAI_KEYS: Final = tuple(key for key in OWN_KEYS if not key.startswith(OWN_PREFIX))
 """The keys outside our prefix; without `wattspan.edition` beside them they are somebody else's report."""
 
-_ALWAYS = (BASIS, EDITION)
 
+def written(
+    estimates: EstimateBatch, owners_of_duplicates: Sequence[int], profile: Profile, detail: Detail
+) -> list[AttributeColumn]:
+    """The attributes of calls, one column a key, in the order in which they are written.
 
-def written(estimates: EstimateBatch, profile: Profile, detail: Detail) -> list[tuple[str, Values]]:
-    """The attributes of estimated calls as (name, one value a call), in the order in which they are written.
-
-    Calls without a figure keep `wattspan.basis` and `wattspan.edition` only; calls without a carbon figure
-    have nothing of the grid but the reason.
+    Rows: first the estimated calls, then the duplicates. `owners_of_duplicates`: the owning span's id
+    (big-endian value; 0 where it is not known) of each duplicate. Calls without a figure keep basis and
+    edition only, duplicates those and `wattspan.duplicate_of`; calls without a carbon figure have nothing of
+    the grid but the reason.
     """
+    n_duplicates = len(owners_of_duplicates)
     has_energy = np.isfinite(estimates.energy_kwh)
-    has_carbon = np.isfinite(estimates.co2e_g)
-    chosen: list[tuple[str, Values]] = []
+    has_carbon = has_energy & np.isfinite(estimates.co2e_g)
+    columns = []
     for attribute in ATTRIBUTES:
         if profile not in attribute.profiles or (attribute.detail == "full" and detail != "full"):
             continue
         values = attribute.values(estimates)
-        if attribute.name not in _ALWAYS:
-            if attribute.name == "wattspan.grid.reason":
-                keep = has_energy & ~has_carbon
-            else:
-                keep = has_carbon if attribute.when == _CARBON else has_energy
-            values = _where(keep, values)
-        chosen.append((attribute.name, values))
-    return chosen
+        if attribute.name == REASON:
+            values = _where(has_energy & ~has_carbon, values)
+        elif attribute.name not in (BASIS, EDITION):
+            values = _where(has_carbon if attribute.when == _CARBON else has_energy, values)
+        if isinstance(values, Column):
+            texts = _duplicate_texts(attribute.name, owners_of_duplicates, estimates.edition)
+            columns.append(AttributeColumn(attribute.name, Column.concatenate([values, texts])))
+        else:
+            padded = np.concatenate([values, np.full(n_duplicates, np.nan)])
+            columns.append(AttributeColumn(attribute.name, padded))
+    return columns
 
 
-def duplicates(owner_span_ids: Sequence[int], edition: str) -> list[tuple[str, Values]]:
-    """The attributes of spans that repeat a call owned by another span: no figure, so that sums stay right.
-
-    `owner_span_ids`: big-endian values; 0 where the owner's id is not known.
-    """
-    n = len(owner_span_ids)
-    return [
-        (BASIS, Column.constant(DUPLICATE, n)),
-        (EDITION, Column.constant(edition, n)),
-        (DUPLICATE_OF, Column.of(f"{owner:016x}" if owner else "" for owner in owner_span_ids)),
-    ]
+def _duplicate_texts(key: str, owners: Sequence[int], edition: str) -> Column:
+    if key == DUPLICATE_OF:
+        return Column.of(f"{owner:016x}" if owner else "" for owner in owners)
+    return Column.constant({BASIS: DUPLICATE, EDITION: edition}.get(key, ""), len(owners))
 
 
 def _where(keep: Flags, values: Values) -> Values:
@@ -237,96 +238,23 @@ def _where(keep: Flags, values: Values) -> Values:
     return np.where(keep & np.isfinite(values), values, np.nan)
 
 
-def as_protobuf(columns: Sequence[tuple[str, Values]], n: int) -> list[bytes]:
-    """The attributes of each of `n` rows as the bytes of `Span.attributes` fields, tags included.
-
-    Rows that carry the same texts and the same set of numbers have the same bytes but for the numbers, so
-    each such group is one template and its numbers are written as columns.
-    """
-    group, order = _groups(columns, n)
-    encoded: list[bytes] = [b""] * n
-    starts = np.flatnonzero(np.r_[True, group[1:] != group[:-1]]) if n else np.empty(0, dtype=np.int64)
-    for begin, end in zip(starts.tolist(), [*starts[1:].tolist(), n], strict=True):
-        rows = order[begin:end]
-        template = bytearray()
-        places: list[tuple[int, Floats]] = []
-        for key, values in columns:
-            if isinstance(values, Column):
-                if text := values.names[values.codes[rows[0]]]:
-                    template += _proto_string(key, text)
-            elif not np.isnan(values[rows[0]]):
-                template += _proto_double(key)
-                places.append((len(template) - 8, values[rows]))
-        size = len(template)
-        matrix = np.empty((len(rows), size), dtype=np.uint8)
-        matrix[:] = np.frombuffer(bytes(template), dtype=np.uint8)
-        for place, values in places:
-            matrix[:, place : place + 8] = values.astype("<f8").view(np.uint8).reshape(-1, 8)
-        packed = matrix.tobytes()
-        for index, row in enumerate(rows.tolist()):
-            encoded[row] = packed[index * size : (index + 1) * size]
-    return encoded
-
-
-def _groups(columns: Sequence[tuple[str, Values]], n: int) -> tuple[Ints, Ints]:
-    """Group of each row by its texts and its set of numbers, sorted, and the rows in that order."""
-    key = np.zeros(n, dtype=np.int64)
-    size = 1
-    for _, values in columns:
-        if isinstance(values, Column):
-            codes, count = values.codes, len(values.names)
-        else:
-            codes, count = np.isnan(values).astype(np.int32), 2
-        if size > 2**62 // count:
-            distinct, key = np.unique(key, return_inverse=True)
-            size = len(distinct)
-        key = key * count + codes
-        size *= count
-    order = np.argsort(key, kind="stable")
-    return key[order], order
-
-
-def as_json(columns: Sequence[tuple[str, Values]], n: int) -> list[str]:
+def as_json(columns: Sequence[AttributeColumn], n: int) -> list[str]:
     """The attributes of each of `n` rows as JSON KeyValue objects, separated by commas."""
     pieces: list[list[str]] = [[] for _ in range(n)]
-    for key, values in columns:
+    for key, values, _ in columns:
         if isinstance(values, Column):
             made = [_json_string(key, name) if name else "" for name in values.names]
             for piece, code in zip(pieces, values.codes.tolist(), strict=True):
                 if made[code]:
                     piece.append(made[code])
-        else:
+        elif isinstance(values, np.ndarray):
             head = f'{{"key":"{key}","value":{{"doubleValue":'
             for piece, number in zip(pieces, values.tolist(), strict=True):
-                if number == number:
+                if isfinite(number):
                     piece.append(f"{head}{number!r}}}}}")
     return [",".join(piece) for piece in pieces]
 
 
-def _proto_string(key: str, text: str) -> bytes:
-    value = text.encode("utf-8", "replace")
-    return _key_value(key, b"\x0a" + _varint(len(value)) + value)
-
-
-def _proto_double(key: str) -> bytes:
-    return _key_value(key, b"\x21" + struct.pack("<d", 0.0))
-
-
-def _key_value(key: str, any_value: bytes) -> bytes:
-    """Field 9 of Span (attributes) with KeyValue{1: key, 2: AnyValue} (opentelemetry-proto, trace.proto)."""
-    name = key.encode()
-    body = b"\x0a" + _varint(len(name)) + name + b"\x12" + _varint(len(any_value)) + any_value
-    return b"\x4a" + _varint(len(body)) + body
-
-
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
-
-
 def _json_string(key: str, text: str) -> str:
-    return f'{{"key":"{key}","value":{{"stringValue":{json.dumps(text, ensure_ascii=False)}}}}}'
+    clean = text.encode("utf-8", "replace").decode()
+    return f'{{"key":"{key}","value":{{"stringValue":{json.dumps(clean, ensure_ascii=False)}}}}}'

@@ -21,6 +21,9 @@ from wattspan.otlp.compression import (
 MESSAGE_LIMIT_BYTES = 2**31 - 1
 """Largest single message: protobuf's own limit. Anything longer passes through untouched, with a problem."""
 
+_RUN_BYTES = 1024 * 1024
+"""Small top-level fields of a protobuf message are handed on together, about this many bytes at a time."""
+
 _HEAD_BYTES = 64 * 1024
 """How much of a file is looked at to tell its shape."""
 
@@ -269,24 +272,40 @@ class Container:
         return iter(())
 
     def _proto_fields(self) -> Iterator[Part]:
-        """Top-level fields one by one: a message is the concatenation of its fields, so each stands alone."""
+        """Runs of whole top-level fields: fields make up a message, so each run is a message too."""
         stream = self._stream
-        while head := stream.peek(20):
-            try:
-                size = _field_size(head)
-            except ValueError as error:
-                self._damaged(stream.offset, f"not a protobuf field: {error}")
+        run: list[bytes] = []
+        begin, length = 0, 0
+        while True:
+            size = self._next_field_size()
+            if size:
+                run.append(stream.take(size))
+                length += size
+            if run and (not size or length >= _RUN_BYTES):
+                raw = b"".join(run)
+                yield Part(begin, raw, Encoding.PROTO, raw)
+                run, begin, length = [], begin + length, 0
+            if not size:
                 return
-            if size > MESSAGE_LIMIT_BYTES:
-                self._damaged(
-                    stream.offset, f"a protobuf field of {size} bytes; allowed: {MESSAGE_LIMIT_BYTES}"
-                )
-                return
-            if not stream.has(size):
-                self._damaged(stream.offset, f"it ends in the middle of a protobuf field of {size} bytes")
-                return
-            offset, raw = stream.offset, stream.take(size)
-            yield Part(offset, raw, Encoding.PROTO, raw)
+
+    def _next_field_size(self) -> int:
+        """Size of the field that comes next; 0 at the end, and where it is damaged."""
+        stream = self._stream
+        head = stream.peek(20)
+        if not head:
+            return 0
+        try:
+            size = field_size(head)
+        except ValueError as error:
+            self._damaged(stream.offset, f"not a protobuf field: {error}")
+            return 0
+        if size > MESSAGE_LIMIT_BYTES:
+            self._damaged(stream.offset, f"a protobuf field of {size} bytes; allowed: {MESSAGE_LIMIT_BYTES}")
+            return 0
+        if not stream.has(size):
+            self._damaged(stream.offset, f"it ends in the middle of a protobuf field of {size} bytes")
+            return 0
+        return size
 
     def _lines(self) -> Iterator[Part]:
         stream = self._stream
@@ -359,7 +378,7 @@ def _opaque(offset: int, raw: bytes) -> Part:
     return Part(offset, raw, Encoding.OPAQUE, raw)
 
 
-def _field_size(head: bytes) -> int:
+def field_size(head: bytes) -> int:
     """Size of the protobuf field that begins at `head`, tag included. Raises ValueError if it is none."""
     tag, position = _varint(head, 0)
     if tag >> 3 == 0:

@@ -13,9 +13,10 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
+from wattspan.otlp.problems import Problem
 from wattspan.otlp.wire import (
     ARRAY,
     BOOL,
@@ -50,14 +51,6 @@ def _integer(digits: str) -> int | float:
 _decode = json.JSONDecoder(parse_int=_integer, strict=False).raw_decode
 
 
-@dataclass(frozen=True, slots=True)
-class JsonProblem:
-    """Something in a JSON text that could not be read. `offset`: bytes from the start of the text."""
-
-    offset: int
-    reason: str
-
-
 class JsonText:
     """One OTLP JSON text whose spans were added to a builder, in the order of `spans`."""
 
@@ -71,13 +64,16 @@ class JsonText:
         self._doubtful: dict[str, tuple[int, str]] = {}
         self.spans: list[tuple[int, int]] = []
         """Where each span's object begins and ends in the text."""
-        self.problems: list[JsonProblem] = []
+        self.problems: list[Problem] = []
+        """`offset` is in bytes from the start of the text."""
         try:
             self._text = data.decode("utf-8")
         except UnicodeDecodeError as error:
             # Such bytes become lone surrogates, which turn into the same bytes again when written.
             self._text = data.decode("utf-8", "surrogateescape")
-            self.problems.append(JsonProblem(error.start, "not UTF-8 here; the bytes are kept as they are"))
+            self.problems.append(
+                Problem("not UTF-8 here; the bytes are kept as they are", offset=error.start)
+            )
         try:
             self._document()
         except json.JSONDecodeError as error:
@@ -293,7 +289,7 @@ class JsonText:
 
     def _problem(self, at: int, reason: str) -> None:
         offset = len(self._text[:at].encode("utf-8", "surrogateescape"))
-        self.problems.append(JsonProblem(offset, reason))
+        self.problems.append(Problem(reason, offset=offset))
 
     def spliced(self, additions: Sequence[str | None], is_cut: Callable[[int, str], bool]) -> bytes:
         """The text with attributes added, as bytes.
@@ -311,7 +307,7 @@ class JsonText:
                 continue
             start, end = self.spans[index]
             pieces.append(text[done:start])
-            pieces.append(self._span_with(start, end, addition, lambda key, i=index: is_cut(i, key)))
+            pieces.append(self._span_with(start, end, addition, partial(is_cut, index)))
             done = end
         pieces.append(text[done:])
         return "".join(pieces).encode("utf-8", "surrogateescape")

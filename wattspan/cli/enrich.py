@@ -1,0 +1,197 @@
+"""`wattspan enrich`: OTLP files in, the same files with energy and carbon on their model calls out."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Group, RenderableType
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from wattspan import quantities
+from wattspan.cli.console import BAD_INPUT, errors, fail
+from wattspan.config import ConfigError, load_config
+from wattspan.estimator import Estimator
+from wattspan.methodology import EditionError
+from wattspan.otlp.attributes import DETAILS, PROFILES
+from wattspan.otlp.enrich import Enricher
+from wattspan.otlp.files import STANDARD, FileError, UnreadableRestError, enrich_file
+from wattspan.otlp.summary import Share, Summary
+
+LONG_FILE_BYTES = 8 * 1024 * 1024
+"""Files below this are done before a progress bar could be read."""
+
+_Choice = TypeVar("_Choice", bound=str)
+
+PROBLEMS_SHOWN = 10
+MODELS_SHOWN = 8
+
+
+def enrich(
+    source: Annotated[str, typer.Argument(metavar="IN", help="OTLP file, or - for standard input.")],
+    target: Annotated[str, typer.Argument(metavar="OUT", help="File to write, or - for standard output.")],
+    summary: Annotated[Path | None, typer.Option(help="Write the summary as JSON to this file.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help=f"Names of the attributes: {', '.join(PROFILES)}.")
+    ] = None,
+    detail: Annotated[str | None, typer.Option(help=f"How many attributes: {', '.join(DETAILS)}.")] = None,
+    edition: Annotated[str | None, typer.Option(help="Methodology edition.")] = None,
+    factor_type: Annotated[str | None, typer.Option(help="lifecycle or direct.")] = None,
+    resolution: Annotated[str | None, typer.Option(help="annual or typical-hour.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Configuration file (YAML).")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
+) -> None:
+    """Put energy and carbon on the model calls in IN, and write everything to OUT.
+
+    OTLP protobuf, OTLP JSON, JSON lines or the collector's length-prefixed messages; plain, gzip or zstd. The
+    format out is the format in, and what is not ours comes out as it went in. Exit status: 0 all was read, 1
+    some of the input was bad (the rest went through), 2 wrong usage.
+    """
+    try:
+        settings = load_config(config)
+        estimator = Estimator(
+            edition or settings.edition,
+            deployments=[section.deployment() for section in settings.deployments],
+            rules=settings.rules(),
+            factor_type=factor_type or settings.grid.factor_type,
+            resolution=resolution or settings.grid.resolution,
+        )
+        enricher = Enricher(
+            estimator,
+            profile=_one_of("--profile", profile or settings.attributes.profile, PROFILES),
+            detail=_one_of("--detail", detail or settings.attributes.detail, DETAILS),
+        )
+    except (ConfigError, EditionError, ValueError) as error:
+        fail(str(error))
+    try:
+        with _progress(source, quiet) as on_bytes:
+            found = enrich_file(source, target, enricher, on_bytes=on_bytes)
+    except UnreadableRestError as error:
+        fail(str(error), BAD_INPUT)
+    except FileError as error:
+        fail(str(error))
+    except BrokenPipeError:
+        # Whoever read our standard output has had enough; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise typer.Exit(BAD_INPUT) from None
+    if summary is not None:
+        _write(summary, found)
+    if not quiet:
+        errors.print(report(found, estimator.edition.label))
+    for problem in found.problems[:PROBLEMS_SHOWN]:
+        errors.print(str(problem), markup=False, style="yellow", soft_wrap=True)
+    if found.problem_count > PROBLEMS_SHOWN:
+        errors.print(f"... and {found.problem_count - PROBLEMS_SHOWN:,} more problems", style="yellow")
+    if found.problem_count:
+        raise typer.Exit(BAD_INPUT)
+
+
+def _one_of(option: str, found: str, allowed: tuple[_Choice, ...]) -> _Choice:
+    for choice in allowed:
+        if choice == found:
+            return choice
+    raise ValueError(f"{option} is {found!r}; allowed: {', '.join(allowed)}")
+
+
+@contextmanager
+def _progress(source: str, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error while a long file is read; nothing where nobody looks."""
+    total = Path(source).stat().st_size if source != STANDARD and Path(source).is_file() else None
+    if quiet or not errors.is_terminal or (total is not None and total < LONG_FILE_BYTES):
+        yield lambda _: None
+        return
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
+    ) as progress:
+        task = progress.add_task("enriching", total=total)
+        yield lambda size: progress.advance(task, size)
+
+
+def _write(path: Path, found: Summary) -> None:
+    text = json.dumps(found.to_json(), indent=2, ensure_ascii=False)
+    try:
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        fail(f"--summary: {path} cannot be written: {error.strerror}")
+
+
+def report(found: Summary, edition: str) -> RenderableType:
+    """The summary as a person reads it."""
+    table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("spans", f"{found.spans:,}")
+    counted = [
+        f"{count:,} {what}"
+        for count, what in (
+            (found.errors, "with an error"),
+            (found.without_usage, "without usage: no figure"),
+            (found.duplicates, "duplicates left out"),
+        )
+        if count
+    ]
+    table.add_row("model calls", f"{found.calls:,}", ", ".join(counted))
+    if found.calls:
+        _add_figures(table, found)
+    lines: list[RenderableType] = [table]
+    if found.unknown_models:
+        named = [f"{name} ({count:,})" for name, count in found.unknown_models.most_common(MODELS_SHOWN)]
+        if (more := len(found.unknown_models) - MODELS_SHOWN) > 0:
+            named.append(f"and {more:,} more")
+        lines.append(Text(f"unknown models: {', '.join(named)}", style="yellow"))
+    lines.append(Text(f"edition {edition}", style="dim"))
+    return Group(*lines)
+
+
+def _add_figures(table: Table, found: Summary) -> None:
+    tokens = found.tokens
+    table.add_row(
+        "input tokens",
+        f"{tokens['input']:,}",
+        f"{tokens['cache_read']:,} read from cache, {tokens['cache_write']:,} written to it",
+    )
+    table.add_row("output tokens", f"{tokens['output']:,}", f"{tokens['reasoning']:,} of them reasoning")
+    energy, carbon = found.energy_kwh, found.co2e_g
+    table.add_row(
+        "energy",
+        Text(quantities.energy(energy.central), style="bold"),
+        f"90 %: {quantities.energy_band(energy.low, energy.high, energy.central)}",
+    )
+    table.add_row(
+        "carbon",
+        Text(f"{quantities.mass(carbon.central)}CO2e", style="bold"),
+        f"90 %: {quantities.mass_band(carbon.low, carbon.high, carbon.central)}",
+    )
+    coverage = found.coverage["energy"]
+    if coverage is not None:
+        table.add_row("coverage", f"{coverage:.1%}", "of the calls that did not fail have a figure")
+    table.add_row("evidence", "", _classes(found.by_tier))
+    table.add_row("region known by", "", _classes(found.by_region_source))
+
+
+def _classes(shares: dict[str, Share]) -> str:
+    ranked = sorted(shares.items(), key=lambda item: -item[1].energy_kwh)
+    return ", ".join(
+        f"{name} {share.calls:,} ({quantities.energy(share.energy_kwh)})" for name, share in ranked
+    )

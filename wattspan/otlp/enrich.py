@@ -1,0 +1,307 @@
+"""The one path: bytes to spans, spans to calls, calls to estimates, estimates onto the bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from wattspan.calls import CallBatch, Column, EstimateBatch
+from wattspan.calls.batch import Flags, Floats, Ints
+from wattspan.estimator import Estimator
+from wattspan.otlp.attributes import OWN_KEYS, Detail, Profile, as_json, written
+from wattspan.otlp.containers import field_size
+from wattspan.otlp.dialects import DIALECT_KEYS, Reading, read
+from wattspan.otlp.earlier import carries_foreign_report, is_there_already, stale, with_earlier_reports
+from wattspan.otlp.json_text import JsonText
+from wattspan.otlp.owners import OwnerMemory, Ownership, decide
+from wattspan.otlp.problems import Problem
+from wattspan.otlp.wire import (
+    OWN_PREFIX,
+    Additions,
+    AttributeColumn,
+    KeySet,
+    SpanTable,
+    SpanTableBuilder,
+    WireError,
+    encode_columns,
+    scan,
+    splice,
+)
+
+KEYS: Final = KeySet(tuple(dict.fromkeys((*DIALECT_KEYS, *OWN_KEYS))))
+"""What is scanned for: what the dialects read, and our own keys, to see what is there already."""
+
+_PREFIXED_KEYS: Final = tuple(key for key in OWN_KEYS if key.startswith(OWN_PREFIX))
+
+
+MessageProblem = tuple[int, Problem]
+"""A problem and the index of its message, where `offset` counts from; -1 where a span is named instead."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enriched:
+    """Messages with energy and carbon on their calls, and what was found in them."""
+
+    messages: list[bytes]
+    """One for each message given, in order; the same object where nothing changed."""
+    table: SpanTable
+    reading: Reading
+    ownership: Ownership
+    owners: Ints
+    """Rows of `reading` that own a call, ascending."""
+    duplicates: Ints
+    """Rows of `reading` that repeat a call another span owns."""
+    calls: CallBatch
+    """The owned calls, with the facts that their copies added."""
+    estimates: EstimateBatch
+    """One row for each of `calls`."""
+    problems: list[MessageProblem]
+
+
+class Enricher:
+    """Puts energy and carbon on the model calls in OTLP messages.
+
+    One enricher sees one stream of spans: it remembers the calls of recent messages, so that a copy that
+    comes later is known as one.
+    """
+
+    def __init__(
+        self,
+        estimator: Estimator,
+        *,
+        profile: Profile = "genai",
+        detail: Detail = "standard",
+        memory: OwnerMemory | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.profile = profile
+        self.detail = detail
+        self.memory = OwnerMemory() if memory is None else memory
+
+    def protobuf(self, messages: Sequence[bytes]) -> Iterator[Enriched]:
+        """Enrich protobuf messages (TracesData, ExportTraceServiceRequest); all together form one window.
+
+        Yields one window, or several where the messages are too much for one. Fields that are not valid
+        protobuf stay as they are and are reported; the others are enriched.
+        """
+        try:
+            whole = [_Piece(index, message, True) for index, message in enumerate(messages)]
+            yield self._protobuf(whole, len(messages), [])
+            return
+        except WireError:
+            pass
+        pieces: list[_Piece] = []
+        problems: list[MessageProblem] = []
+        for index, message in enumerate(messages):
+            pieces.extend(_readable(index, message, problems))
+        yield from self._windows(pieces, 0, len(messages), problems)
+
+    def _windows(
+        self, pieces: list[_Piece], first: int, last: int, problems: list[MessageProblem]
+    ) -> Iterator[Enriched]:
+        """Messages `first` to `last` - 1 as one window, or as halves where that is more than a scan reads."""
+        mine = [p._replace(message=p.message - first) for p in pieces if first <= p.message < last]
+        try:
+            yield self._protobuf(
+                mine,
+                last - first,
+                [(at - first, problem) for at, problem in problems if first <= at < last],
+            )
+        except WireError as error:
+            if last - first > 1:
+                middle = (first + last) // 2
+                yield from self._windows(pieces, first, middle, problems)
+                yield from self._windows(pieces, middle, last, problems)
+            else:
+                unread = [piece._replace(is_good=False) for piece in mine]
+                yield self._protobuf(unread, 1, [(0, Problem(error.what, offset=error.offset))])
+
+    def _protobuf(self, pieces: list[_Piece], n: int, problems: list[MessageProblem]) -> Enriched:
+        good = [piece for piece in pieces if piece.is_good]
+        table = scan(b"".join(piece.data for piece in good), KEYS)
+        bounds = np.cumsum([0, *(len(piece.data) for piece in good)])
+        first_rows = np.searchsorted(table.start, bounds).tolist()
+        result = self._estimated(table, problems)
+        edits = self._edits(result)
+        outputs: list[list[bytes]] = [[] for _ in range(n)]
+        place = 0
+        for piece in pieces:
+            data = piece.data
+            if piece.is_good:
+                rows = slice(first_rows[place], first_rows[place + 1])
+                place += 1
+                data = edits.protobuf(data, rows)
+            outputs[piece.message].append(data)
+        result.messages.extend(parts[0] if len(parts) == 1 else b"".join(parts) for parts in outputs)
+        return result
+
+    def json(self, messages: Sequence[bytes]) -> Iterator[Enriched]:
+        """Enrich OTLP JSON texts; all together form one window, the only one yielded.
+
+        What is not OTLP JSON stays as it is and is reported; spans before the fault are enriched.
+        """
+        builder = SpanTableBuilder(KEYS)
+        problems: list[MessageProblem] = []
+        texts = []
+        for index, message in enumerate(messages):
+            text = JsonText(message, builder, KEYS.position)
+            problems.extend((index, problem) for problem in text.problems)
+            texts.append(text)
+        result = self._estimated(builder.build(), problems)
+        edits = self._edits(result)
+        first = 0
+        for text, message in zip(texts, messages, strict=True):
+            rows = slice(first, first + len(text.spans))
+            result.messages.append(edits.json(text, message, rows))
+            first = rows.stop
+        yield result
+
+    def _estimated(self, table: SpanTable, problems: list[MessageProblem]) -> Enriched:
+        reading = read(table)
+        reading = replace(reading, calls=with_earlier_reports(table, reading))
+        ownership = decide(table, reading, self.memory)
+        owners = np.flatnonzero(ownership.is_owner)
+        duplicates = np.flatnonzero(~ownership.is_owner & (ownership.owner_span_id != 0))
+        calls = ownership.calls.take(owners)
+        problems.extend(
+            (
+                -1,
+                Problem(
+                    f"found {problem.found}; allowed: {problem.allowed}; ignored",
+                    trace_id=table.trace_id[problem.span].tobytes().hex(),
+                    span_id=f"{int(table.span_id[problem.span]):016x}",
+                    key=problem.key,
+                ),
+            )
+            for problem in reading.problems
+        )
+        return Enriched(
+            [], table, reading, ownership, owners, duplicates, calls, self.estimator.estimate(calls), problems
+        )
+
+    def _edits(self, found: Enriched) -> _Edits:
+        table, reading = found.table, found.reading
+        columns = written(
+            found.estimates,
+            found.ownership.owner_span_id[found.duplicates].tolist(),
+            self.profile,
+            self.detail,
+        )
+        rows = np.concatenate([reading.rows[found.owners], reading.rows[found.duplicates]])
+        if self.profile == "wattspan":
+            keeps_foreign = carries_foreign_report(table)
+        else:
+            keeps_foreign = np.zeros(table.n, dtype=np.bool_)
+        changed = ~is_there_already(table, rows, columns, keeps_foreign)
+        return _Edits(
+            table,
+            [AttributeColumn(key, _take(values, changed)) for key, values, _ in columns],
+            rows[changed],
+            stale(table, rows),
+            keeps_foreign,
+        )
+
+
+class _Edits:
+    """The attributes to add to a window's spans, and those to take out."""
+
+    def __init__(
+        self,
+        table: SpanTable,
+        columns: Sequence[AttributeColumn],
+        rows: Ints,
+        stale_rows: Ints,
+        keeps_foreign: Flags,
+    ) -> None:
+        self._table = table
+        self._columns = columns
+        self._rows = rows
+        self._keeps_foreign = keeps_foreign
+        self._stale = stale_rows
+        self._is_edited = np.zeros(table.n, dtype=np.bool_)
+        self._is_edited[rows] = True
+        self._is_edited[stale_rows] = True
+
+    @cached_property
+    def _protobuf(self) -> Additions:
+        additions = encode_columns(self._columns, self._rows, self._table.n)
+        return replace(additions, edits=self._is_edited)
+
+    @cached_property
+    def _json(self) -> list[str | None]:
+        additions: list[str | None] = [None] * self._table.n
+        for row, text in zip(self._rows.tolist(), as_json(self._columns, len(self._rows)), strict=True):
+            additions[row] = text
+        for row in self._stale.tolist():
+            additions[row] = ""
+        return additions
+
+    def protobuf(self, data: bytes, rows: slice) -> bytes:
+        """`data`, whose spans are `rows` of the table, edited."""
+        is_edited = self._is_edited[rows]
+        if not is_edited.any():
+            return data
+        table = replace(self._table, n=rows.stop - rows.start, own_attr=self._table.own_attr[rows])
+        offsets = self._protobuf.offsets[rows.start : rows.stop + 1]
+        keeps = self._keeps_foreign[rows]
+        for keys, chosen in ((OWN_KEYS, is_edited & ~keeps), (_PREFIXED_KEYS, is_edited & keeps)):
+            if chosen.any():
+                data = splice(data, table, Additions(self._protobuf.blob, offsets, chosen), keys)
+        return data
+
+    def json(self, text: JsonText, data: bytes, rows: slice) -> bytes:
+        """`text`, read from `data`, whose spans are `rows` of the table, edited."""
+        if not self._is_edited[rows].any():
+            return data
+        keeps = self._keeps_foreign[rows]
+        return text.spliced(
+            self._json[rows], lambda span, key: key in (_PREFIXED_KEYS if keeps[span] else OWN_KEYS)
+        )
+
+
+class _Piece(NamedTuple):
+    """Bytes of a message: fields that can be read, or others that stay as they are."""
+
+    message: int
+    data: bytes
+    is_good: bool
+
+
+def _readable(index: int, message: bytes, problems: list[MessageProblem]) -> Iterator[_Piece]:
+    """The fields of a message; those that are not valid protobuf are reported and not good."""
+    if _fault(message) is None:
+        yield _Piece(index, message, True)
+        return
+    at = 0
+    while at < len(message):
+        try:
+            size = field_size(message[at : at + 20])
+        except ValueError as error:
+            problems.append((index, Problem(f"not a protobuf field: {error}", offset=at)))
+            size = len(message) - at
+            yield _Piece(index, message[at:], False)
+        else:
+            data = message[at : at + size]
+            fault = _fault(data)
+            if fault is not None:
+                problems.append((index, Problem(fault.what, offset=at + fault.offset)))
+            yield _Piece(index, data, fault is None)
+        at += size
+
+
+def _fault(data: bytes) -> WireError | None:
+    try:
+        scan(data, ())
+    except WireError as error:
+        return error
+    return None
+
+
+def _take(values: object, rows: Flags) -> Column | Floats:
+    if isinstance(values, Column):
+        return values.take(rows)
+    return np.asarray(values, dtype=np.float64)[rows]
