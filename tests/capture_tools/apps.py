@@ -176,6 +176,41 @@ def openinference_anthropic(url: str, sink: str) -> None:
     ask_anthropic(url, tracer)
 
 
+def logfire_anthropic(url: str, sink: str) -> None:
+    import logfire
+    from opentelemetry import trace
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    quiet: Any = {"send_to_logfire": False, "console": False, "metrics": False}
+    processors = [BatchSpanProcessor(OTLPSpanExporter())]
+    logfire.configure(service_name="order-desk", additional_span_processors=processors, **quiet)
+    logfire.instrument_anthropic()
+    ask_anthropic(url, trace.get_tracer("order-desk"))
+
+
+def openlit_bedrock(url: str, sink: str) -> None:
+    import openlit
+
+    openlit.init(otlp_endpoint=sink, application_name="order-desk", disable_metrics=True)
+    from opentelemetry import trace
+
+    ask_bedrock(url, trace.get_tracer("order-desk"))
+
+
+def traceloop_openai_2025(url: str, sink: str) -> None:
+    """Traceloop of 2025, with the names of an older generation."""
+    tracer = start_sdk()
+    from opentelemetry.instrumentation.openai import OpenAIInstrumentor
+
+    OpenAIInstrumentor().instrument()
+    ask_openai(url, tracer)
+
+
+def traceloop_anthropic_2025(url: str, sink: str) -> None:
+    traceloop_anthropic(url, sink)
+
+
 def openlit_anthropic(url: str, sink: str) -> None:
     import openlit
 
@@ -255,7 +290,11 @@ SCENARIOS: dict[str, Callable[[str, str], None]] = {
         traceloop_anthropic,
         traceloop_anthropic_alone,
         openinference_anthropic,
+        logfire_anthropic,
         openlit_anthropic,
+        openlit_bedrock,
+        traceloop_openai_2025,
+        traceloop_anthropic_2025,
         otel_genai_bedrock,
         traceloop_bedrock,
         openinference_bedrock,

@@ -139,6 +139,30 @@ def langfuse_langchain(url: str, sink: str) -> None:
     get_client().flush()
 
 
+def openlit_langchain(url: str, sink: str) -> None:
+    """OpenLIT instruments whatever is installed: LangChain and the OpenAI SDK below it."""
+    import openlit
+
+    openlit.init(otlp_endpoint=sink, application_name="order-desk", disable_metrics=True)
+    from opentelemetry import trace
+
+    ask_langchain(url, trace.get_tracer("order-desk"))
+
+
+def mlflow_openai(url: str, sink: str) -> None:
+    """MLflow's tracing of the OpenAI SDK, exported by OTLP."""
+    os.environ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] = f"{sink}/v1/traces"
+    os.environ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"] = "http/protobuf"
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["OTEL_BSP_SCHEDULE_DELAY"] = "100"
+    import mlflow
+    from opentelemetry import trace
+
+    mlflow.openai.autolog()
+    ask_openai(url, trace.get_tracer("order-desk"))
+    time.sleep(1)
+
+
 def semantic_kernel(url: str, sink: str) -> None:
     """A chat agent with a plug-in; the kernel's own spans."""
     os.environ["SEMANTICKERNEL_EXPERIMENTAL_GENAI_ENABLE_OTEL_DIAGNOSTICS"] = "true"
@@ -177,6 +201,8 @@ SCENARIOS: dict[str, Callable[[str, str], None]] = {
         logfire_pydantic_ai_and_openai,
         traceloop_openai_agents,
         openinference_openai_agents,
+        openlit_langchain,
+        mlflow_openai,
         langsmith_langchain,
         langfuse_langchain,
         semantic_kernel,

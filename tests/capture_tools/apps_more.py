@@ -13,27 +13,43 @@ from typing import Any
 from apps import QUESTION, root_span, start_sdk
 from apps_agents import find_order
 
-# Vercel AI SDK --------------------------------------------------------------------------------------------
+# JavaScript -----------------------------------------------------------------------------------------------
 
 
-def run_vercel_app(url: str, sink: str, telemetry: str) -> None:
-    """Run vercel_app.mjs in NODE_APP, a folder where its packages are installed."""
+def run_node(url: str, sink: str, script: str, telemetry: str = "") -> None:
+    """Run a script in NODE_APP, a folder where its packages are installed."""
     folder = Path(os.environ["NODE_APP"])
-    shutil.copy(Path(__file__).with_name("vercel_app.mjs"), folder / "app.mjs")
+    shutil.copy(Path(__file__).with_name(script), folder / "app.mjs")
     environment = {**os.environ, "PROVIDER_URL": url, "SINK_URL": sink, "TELEMETRY": telemetry}
     subprocess.run(["node", "app.mjs"], cwd=folder, env=environment, check=True)
 
 
 def vercel_ai_v7(url: str, sink: str) -> None:
-    run_vercel_app(url, sink, "OpenTelemetry")
+    run_node(url, sink, "vercel_app.mjs", "OpenTelemetry")
 
 
 def vercel_ai_v7_usage(url: str, sink: str) -> None:
-    run_vercel_app(url, sink, "usage")
+    run_node(url, sink, "vercel_app.mjs", "usage")
 
 
 def vercel_ai_v7_legacy(url: str, sink: str) -> None:
-    run_vercel_app(url, sink, "LegacyOpenTelemetry")
+    run_node(url, sink, "vercel_app.mjs", "LegacyOpenTelemetry")
+
+
+def vercel_ai_v4(url: str, sink: str) -> None:
+    run_node(url, sink, "vercel_app_old.mjs")
+
+
+def vercel_ai_v5(url: str, sink: str) -> None:
+    run_node(url, sink, "vercel_app_old.mjs")
+
+
+def openinference_openai_js(url: str, sink: str) -> None:
+    run_node(url, sink, "openai_app.mjs", "openinference")
+
+
+def otel_openai_js(url: str, sink: str) -> None:
+    run_node(url, sink, "openai_app.mjs", "opentelemetry")
 
 
 # Gemini, Mistral, Cohere ----------------------------------------------------------------------------------
@@ -78,6 +94,36 @@ def otel_google_genai(url: str, sink: str) -> None:
 
     GoogleGenAiSdkInstrumentor().instrument()
     ask_gemini(url, tracer)
+
+
+def azure_ai_inference(url: str, sink: str) -> None:
+    """Azure's own inference SDK and tracer: a tool, an answer, streams with and without usage, a 429."""
+    os.environ["AZURE_SDK_TRACING_IMPLEMENTATION"] = "opentelemetry"
+    tracer = start_sdk()
+    from azure.ai.inference import ChatCompletionsClient, EmbeddingsClient
+    from azure.ai.inference.models import ChatCompletionsToolDefinition, FunctionDefinition, UserMessage
+    from azure.ai.inference.tracing import AIInferenceInstrumentor
+    from azure.core.credentials import AzureKeyCredential
+    from azure.core.exceptions import HttpResponseError
+    from azure.core.settings import settings
+
+    settings.tracing_implementation = "opentelemetry"
+    AIInferenceInstrumentor().instrument()
+    more: Any = {"credential": AzureKeyCredential("dummy"), "retry_total": 0}
+    client = ChatCompletionsClient(f"{url}/v1", **more)
+    question = [UserMessage(QUESTION)]
+    parameters = {"type": "object", "properties": {"order": {"type": "string"}}}
+    tool = ChatCompletionsToolDefinition(FunctionDefinition(name="find_order", parameters=parameters))
+    with root_span(tracer):
+        client.complete(messages=question, model="gpt-4.1", tools=[tool])
+        client.complete(messages=question, model="gpt-5-mini", max_tokens=500)
+        told = {"stream_options": {"include_usage": True}}
+        for extras in (told, {}):
+            for _ in client.complete(messages=question, model="gpt-4.1", stream=True, model_extras=extras):
+                pass
+        EmbeddingsClient(f"{url}/v1", **more).embed(input=[QUESTION], model="text-embedding-3-small")
+        with contextlib.suppress(HttpResponseError):
+            client.complete(messages=question, model="error-gpt-4.1")
 
 
 def traceloop_mistral(url: str, sink: str) -> None:
@@ -128,9 +174,14 @@ SCENARIOS: dict[str, Callable[[str, str], None]] = {
         vercel_ai_v7,
         vercel_ai_v7_usage,
         vercel_ai_v7_legacy,
+        vercel_ai_v4,
+        vercel_ai_v5,
+        openinference_openai_js,
+        otel_openai_js,
         traceloop_google_genai,
         openinference_google_genai,
         otel_google_genai,
+        azure_ai_inference,
         traceloop_mistral,
         traceloop_cohere,
     )

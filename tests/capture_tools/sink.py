@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import platform
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,7 +23,8 @@ def scrub(data: bytes) -> bytes:
         directory, slash, name = path.rpartition(b"/")  # the name stays: a tag byte may follow it closely
         return (b"/srv/app/" + b"x" * len(directory))[: len(directory)] + slash + name
 
-    data = _PATH.sub(other_path, data)
+    kernel = platform.release().encode()  # user agents carry it
+    data = _PATH.sub(other_path, data).replace(kernel, (b"6.1.0-" + b"0" * len(kernel))[: len(kernel)])
     out = bytearray(data)
     for match in _HOST.finditer(data):
         length = match.group(2)[0]
