@@ -274,6 +274,15 @@ def traceloop_bedrock(url: str, sink: str) -> None:
     ask_bedrock(url, tracer)
 
 
+def otel_botocore_bedrock(url: str, sink: str) -> None:
+    """The AWS SDK's instrumentation, which makes GenAI spans of Bedrock calls."""
+    tracer = start_sdk()
+    from opentelemetry.instrumentation.botocore import BotocoreInstrumentor
+
+    BotocoreInstrumentor().instrument()
+    ask_bedrock(url, tracer)
+
+
 def openinference_bedrock(url: str, sink: str) -> None:
     tracer = start_sdk()
     from openinference.instrumentation.bedrock import BedrockInstrumentor
@@ -297,6 +306,7 @@ SCENARIOS: dict[str, Callable[[str, str], None]] = {
         traceloop_anthropic_2025,
         otel_genai_bedrock,
         traceloop_bedrock,
+        otel_botocore_bedrock,
         openinference_bedrock,
     )
 }

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from apps import QUESTION, ask_openai, root_span, start_sdk
+from apps import CLAUDE_ON_BEDROCK, QUESTION, ask_openai, root_span, start_sdk
 from apps_agents import ask_langchain, ask_openai_agents, find_order
 from apps_frameworks import agent_framework, litellm_request_spans
 
@@ -103,6 +103,21 @@ def openinference_openai_agents(url: str, sink: str) -> None:
     agents.set_trace_processors([])
     OpenAIAgentsInstrumentor().instrument()
     ask_openai_agents(url, tracer)
+
+
+def strands_and_otel_botocore(url: str, sink: str) -> None:
+    """Strands on Bedrock: the agent's own spans and those of the AWS SDK below it."""
+    os.environ["AWS_ENDPOINT_URL_BEDROCK_RUNTIME"] = url
+    tracer = start_sdk()
+    from opentelemetry.instrumentation.botocore import BotocoreInstrumentor
+    from strands import Agent, tool
+    from strands.models import BedrockModel
+
+    BotocoreInstrumentor().instrument()
+    models = [BedrockModel(model_id=CLAUDE_ON_BEDROCK, streaming=stream) for stream in (True, False)]
+    with root_span(tracer):
+        for model in models:
+            Agent(model=model, tools=[tool(find_order)], name="clerk", callback_handler=None)(QUESTION)
 
 
 def langsmith_langchain(url: str, sink: str) -> None:
@@ -203,6 +218,7 @@ SCENARIOS: dict[str, Callable[[str, str], None]] = {
         openinference_openai_agents,
         openlit_langchain,
         mlflow_openai,
+        strands_and_otel_botocore,
         langsmith_langchain,
         langfuse_langchain,
         semantic_kernel,

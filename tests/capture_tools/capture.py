@@ -25,6 +25,7 @@ QUIET = {
     "AWS_ACCESS_KEY_ID": "dummy",
     "AWS_SECRET_ACCESS_KEY": "dummy",
     "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_DEFAULT_REGION": "eu-west-3",
     "AWS_MAX_ATTEMPTS": "1",
     "DO_NOT_TRACK": "1",
     "TRACELOOP_TELEMETRY": "false",
