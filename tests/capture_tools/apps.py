@@ -98,22 +98,21 @@ def otel_openai_v2_latest(url: str, sink: str) -> None:
     ask_openai(url, tracer)
 
 
-def logfire_openai(url: str, sink: str) -> None:
+def start_logfire() -> Any:
+    """Logfire, to the exporter of the OTEL_* settings only; returns the application's tracer."""
     import logfire
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-    logfire.configure(
-        send_to_logfire=False,
-        console=False,
-        metrics=False,
-        service_name="order-desk",
-        additional_span_processors=[BatchSpanProcessor(OTLPSpanExporter())],
-    )
-    logfire.instrument_openai()
     from opentelemetry import trace
 
-    ask_openai(url, trace.get_tracer("order-desk"))
+    logfire.configure(send_to_logfire=False, console=False, metrics=False, service_name="order-desk")
+    return trace.get_tracer("order-desk")
+
+
+def logfire_openai(url: str, sink: str) -> None:
+    tracer = start_logfire()
+    import logfire
+
+    logfire.instrument_openai()
+    ask_openai(url, tracer)
 
 
 # Anthropic ------------------------------------------------------------------------------------------------
@@ -177,16 +176,11 @@ def openinference_anthropic(url: str, sink: str) -> None:
 
 
 def logfire_anthropic(url: str, sink: str) -> None:
+    tracer = start_logfire()
     import logfire
-    from opentelemetry import trace
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    quiet: Any = {"send_to_logfire": False, "console": False, "metrics": False}
-    processors = [BatchSpanProcessor(OTLPSpanExporter())]
-    logfire.configure(service_name="order-desk", additional_span_processors=processors, **quiet)
     logfire.instrument_anthropic()
-    ask_anthropic(url, trace.get_tracer("order-desk"))
+    ask_anthropic(url, tracer)
 
 
 def openlit_bedrock(url: str, sink: str) -> None:

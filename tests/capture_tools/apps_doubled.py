@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from apps import CLAUDE_ON_BEDROCK, QUESTION, ask_openai, root_span, start_sdk
+from apps import CLAUDE_ON_BEDROCK, QUESTION, ask_openai, root_span, start_logfire, start_sdk
 from apps_agents import ask_langchain, ask_openai_agents, find_order
 from apps_frameworks import agent_framework, litellm_request_spans
 
@@ -59,14 +59,9 @@ def agent_framework_and_otel_openai(url: str, sink: str) -> None:
 
 
 def logfire_pydantic_ai_and_openai(url: str, sink: str) -> None:
+    tracer = start_logfire()
     import logfire
-    from opentelemetry import trace
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    quiet: Any = {"send_to_logfire": False, "console": False, "metrics": False}
-    processors = [BatchSpanProcessor(OTLPSpanExporter())]
-    logfire.configure(service_name="order-desk", additional_span_processors=processors, **quiet)
     logfire.instrument_pydantic_ai()
     logfire.instrument_openai()
     from pydantic_ai import Agent
@@ -77,7 +72,7 @@ def logfire_pydantic_ai_and_openai(url: str, sink: str) -> None:
     clerk = Agent(OpenAIChatModel("gpt-5-mini", provider=provider), name="clerk", tools=[find_order])
 
     async def ask() -> None:
-        with root_span(trace.get_tracer("order-desk")):
+        with root_span(tracer):
             await clerk.run(QUESTION)
             async with clerk.run_stream(QUESTION) as answer:
                 await answer.get_output()

@@ -28,11 +28,12 @@ def show(path: Path) -> None:
         for scope_spans in resource_spans.scope_spans:
             scope = f"{scope_spans.scope.name} {scope_spans.scope.version}".strip()
             spans.update({span.span_id: (span, scope) for span in scope_spans.spans})
+    count = sum(len(s.spans) for r in request.resource_spans for s in r.scope_spans)
     children: dict[bytes, list[bytes]] = {}
     for span_id, (span, _) in spans.items():
         parent = span.parent_span_id if span.parent_span_id in spans else b""
         children.setdefault(parent, []).append(span_id)
-    print(f"==== {path.name}: {len(spans)} spans, {path.stat().st_size} bytes")
+    print(f"==== {path.name}: {count} spans ({len(spans)} ids), {path.stat().st_size} bytes")
     print("resource", {a.key: plain(a.value) for a in request.resource_spans[0].resource.attributes})
 
     def walk(span_id: bytes, depth: int) -> None:
