@@ -1,7 +1,7 @@
 """Energy and carbon on LLM inference spans.
 
-    >>> import wattspan
-    >>> wattspan.estimate(model="gpt-4o", input_tokens=1000, output_tokens=300).energy_kwh  # doctest: +SKIP
+>>> import wattspan
+>>> wattspan.estimate(model="gpt-4o", input_tokens=1000, output_tokens=300).energy_kwh  # doctest: +SKIP
 """
 
 from __future__ import annotations

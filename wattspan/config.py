@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from wattspan.estimator import Deployment, Metered
-from wattspan.places import Rule, RuleError, parse_rules
+from wattspan.estimator import Deployment, Estimator, Metered
 
 
 class ConfigError(ValueError):
@@ -100,9 +99,20 @@ class Config(_Section):
     deployments: tuple[DeploymentSection, ...] = ()
     regions: tuple[dict[str, Any], ...] = ()
 
-    def rules(self) -> tuple[Rule, ...]:
-        """The region rules, parsed."""
-        return parse_rules(list(self.regions))
+    def estimator(self, **overrides: str | None) -> Estimator:
+        """The estimator that this configuration asks for.
+
+        `overrides`: edition, factor_type, resolution; None keeps what the file says. Raises EditionError for
+        an edition that is not installed, PlaceRuleError for a region rule that cannot be used.
+        """
+        chosen = {name: value for name, value in overrides.items() if value is not None}
+        return Estimator(
+            chosen.get("edition", self.edition),
+            deployments=[section.deployment() for section in self.deployments],
+            rules=self.regions,
+            factor_type=chosen.get("factor_type", self.grid.factor_type),
+            resolution=chosen.get("resolution", self.grid.resolution),
+        )
 
 
 def load_config(path: Path | None) -> Config:
@@ -127,15 +137,11 @@ def load_config(path: Path | None) -> Config:
             f"{path}: the file must be a mapping of keys such as deployments:, found {content!r}"
         )
     try:
-        config = Config.model_validate(content)
-        config.rules()
+        return Config.model_validate(content)
     except ValidationError as error:
         raise ConfigError(
             "\n".join(_explain(path, text, content, item) for item in error.errors())
         ) from error
-    except RuleError as error:
-        raise ConfigError(f"{path}: regions: {error}") from error
-    return config
 
 
 def _explain(path: Path, text: str, content: dict[str, Any], item: Any) -> str:

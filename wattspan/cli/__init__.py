@@ -1,1 +1,1 @@
-"""To be listed."""
+"""The command line: thin faces on the rooms below."""

@@ -14,7 +14,7 @@ from rich.text import Text
 from wattspan import quantities
 from wattspan.cli.console import console, fail
 from wattspan.config import ConfigError, load_config
-from wattspan.estimator import Estimate, Estimator
+from wattspan.estimator import Estimate
 from wattspan.methodology import EditionError
 
 TIER_MEANING = {
@@ -48,13 +48,8 @@ def estimate(
 ) -> None:
     """Energy and carbon of one call, with its band and where each step comes from."""
     try:
-        settings = load_config(config)
-        estimator = Estimator(
-            edition or settings.edition,
-            deployments=[section.deployment() for section in settings.deployments],
-            rules=settings.rules(),
-            factor_type=factor_type or settings.grid.factor_type,
-            resolution=resolution or settings.grid.resolution,
+        estimator = load_config(config).estimator(
+            edition=edition, factor_type=factor_type, resolution=resolution
         )
         found = estimator.estimate_call(
             model=model,

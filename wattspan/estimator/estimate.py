@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple, cast
 
@@ -17,7 +17,7 @@ from wattspan.estimator.energy import Coefficients, Number, gpu_energy_j
 from wattspan.estimator.plan import J_PER_KWH, Plan, PlanKey, Planner
 from wattspan.grid import Embedded
 from wattspan.methodology import LATEST, Edition
-from wattspan.places import Places, Rule
+from wattspan.places import Places
 
 CHUNK_ROWS = 65_536
 """Rows estimated at a time: their columns stay in the processor's cache."""
@@ -126,12 +126,12 @@ class Estimator:
         edition: Edition | str = LATEST,
         *,
         deployments: Sequence[Deployment] = (),
-        rules: Sequence[Rule] = (),
+        rules: Sequence[Mapping[str, Any]] = (),
         factor_type: str = "lifecycle",
         resolution: str = "annual",
     ) -> None:
         self.edition = Edition.load(edition) if isinstance(edition, str) else edition
-        self.places = Places(self.edition.folder, tuple(rules))
+        self.places = Places(self.edition.folder, rules)
         self.grid = Embedded(self.edition.folder, factor_type=factor_type, resolution=resolution)
         self.planner = Planner(self.edition, self.places, self.grid, deployments)
         self._label = self.edition.label
@@ -179,9 +179,9 @@ class Estimator:
         )
         intensity = plan.intensity.g_per_kwh
         if self._is_hourly and at is not None:
-            intensity *= float(
-                self.grid.hour_factor(plan.place, np.array([at.month]), np.array([at.hour]))[0]
-            )
+            start = np.array([at.replace(tzinfo=None)], dtype="datetime64[ns]").astype(np.int64)
+            zones = (plan.intensity.shape_zone,)
+            intensity *= float(self.grid.hour_factors(zones, np.zeros(1, dtype=np.int32), start)[0])
         parts = energy_parts(
             plan.coefficients,
             plan.server_factor,
@@ -290,7 +290,9 @@ class Estimator:
             energy_g90 = np.where(is_reported, table.reported_energy_g90[plan], energy_g90)
             carbon_g90 = np.where(is_reported, table.reported_carbon_g90[plan], carbon_g90)
         if self._is_hourly:
-            intensity *= self._hour_factors(calls.start_unix_ns[rows], plan, table)
+            intensity *= self.grid.hour_factors(
+                table.shape_zones, plan.astype(np.int32), calls.start_unix_ns[rows]
+            )
         co2e = energy * intensity
         for name, values in (
             ("energy_kwh", energy),
@@ -309,16 +311,6 @@ class Estimator:
             ("intensity_g_per_kwh", intensity),
         ):
             numbers[name][rows] = values
-
-    def _hour_factors(self, start_unix_ns: Ints, plan: Ints, table: _PlanTable) -> Floats:
-        hours = start_unix_ns.astype("datetime64[ns]").astype("datetime64[h]")
-        month = hours.astype("datetime64[M]").astype(np.int64) % 12 + 1
-        hour = hours.astype(np.int64) % 24
-        factors = np.ones(len(plan))
-        for index in np.unique(plan).tolist():
-            mine = (plan == index) & (start_unix_ns > 0)
-            factors[mine] = self.grid.hour_factor(table.plans[index].place, month[mine], hour[mine])
-        return factors
 
     def _plans(self, calls: CallBatch) -> tuple[Ints, list[Plan]]:
         """The plan of each row: an index into the list of distinct plans."""
@@ -357,7 +349,7 @@ class _PlanTable:
     """The constants of a batch's plans as arrays, one element a plan, to be gathered by row."""
 
     def __init__(self, plans: list[Plan]) -> None:
-        self.plans = plans
+        self.shape_zones = [plan.intensity.shape_zone for plan in plans]
         self._coefficients = [
             np.array([getattr(plan.coefficients, field.name) for plan in plans])
             for field in fields(Coefficients)

@@ -149,7 +149,7 @@ class Planner:
             facility_factor=facility_factor,
             pue=math.nan if tier == "metered_facility" else facility_factor,
             embodied_g_per_gpu_j=embodied_g_per_gpu_j,
-            water_ml_per_it_kwh=place.wue_l_per_kwh * 1000,
+            water_ml_per_it_kwh=math.nan if place.wue_l_per_kwh is None else place.wue_l_per_kwh * 1000,
             model=model,
             tier=tier,
             host=host,

@@ -1,0 +1,1 @@
+"""Speeds beside the rivals', measured in the same run."""

@@ -1,0 +1,51 @@
+"""`wattspan`: the commands."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import wattspan
+from wattspan.cli import doctor, edition, enrich, estimate, models, regions
+
+app = typer.Typer(
+    help="Energy and carbon on LLM inference spans, with an honest band.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"wattspan {wattspan.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("enrich")(enrich.enrich)
+app.command("estimate")(estimate.estimate)
+app.add_typer(models.app, name="models")
+app.add_typer(edition.app, name="edition")
+app.command("regions")(regions.regions)
+app.command("doctor")(doctor.doctor)
+
+
+def run() -> None:
+    """Entry point of the `wattspan` command."""
+    try:
+        app()
+    except BrokenPipeError:
+        # the reader of our output left (`wattspan models list | head`): no fault of ours
+        sys.stderr.close()
+        sys.exit(0)
