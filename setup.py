@@ -6,7 +6,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 FLAGS = [] if sys.platform == "win32" else ["-O3", "-fno-strict-aliasing"]
-MODULES = ("_kernel", "_writer")
+MODULES = ("_kernel", "_splice", "_columns")
 
 setup(
     ext_modules=cythonize(

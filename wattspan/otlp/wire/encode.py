@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, overload
 
 import numpy as np
@@ -67,6 +68,12 @@ def encode_attributes(pairs: Iterable[tuple[str, Scalar]]) -> bytes:
 
 def encode_attribute(key: str, value: Scalar) -> bytes:
     """One attribute as a field of a Span; errors as in `encode_attributes`."""
+    if isinstance(value, str) and len(value) > 200:
+        return _encoded(key, value)
+    return _remembered(key, value)
+
+
+def _encoded(key: str, value: Scalar) -> bytes:
     match value:
         case bool():
             any_value = b"\x10\x01" if value else b"\x10\x00"
@@ -83,6 +90,10 @@ def encode_attribute(key: str, value: Scalar) -> bytes:
     return b"\x4a" + _counted(
         b"\x0a" + _counted(key.encode("utf-8", "replace")) + b"\x12" + _counted(any_value)
     )
+
+
+# The same keys, tiers, regions and models come with every batch. `typed`, because 1 == 1.0 == True.
+_remembered = lru_cache(maxsize=2048, typed=True)(_encoded)
 
 
 def encode_varint(number: int) -> bytes:

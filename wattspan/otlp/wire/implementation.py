@@ -17,8 +17,9 @@ if _wanted not in ("", "cython", "fallback"):
 _is_native = _wanted != "fallback"
 if _is_native:
     try:
+        from wattspan.otlp.wire._columns import encode_columns
         from wattspan.otlp.wire._kernel import scan
-        from wattspan.otlp.wire._writer import encode_columns, splice
+        from wattspan.otlp.wire._splice import splice
     except ImportError:
         if _wanted == "cython":
             raise

@@ -32,6 +32,7 @@ cdef struct Text:
     const uint8_t* at
     int64_t length
     uint32_t hash
+    uint32_t slot
 
 cdef struct Texts:
     Text* items
@@ -72,11 +73,14 @@ cdef inline uint32_t hash_text(const uint8_t* p, int64_t length, Secret secret) 
     """Keyed, so that nobody can send texts that all fall into one slot."""
     cdef uint64_t state = secret.first ^ <uint64_t>length
     cdef int64_t left = length
-    while left >= 8:
-        state = fold(state ^ load_u64(p), secret.second)
-        p += 8
-        left -= 8
-    state = fold(state ^ load_tail(p, left), secret.second)
+    while left > 16:
+        state = fold(state ^ load_u64(p), secret.second ^ load_u64(p + 8))
+        p += 16
+        left -= 16
+    if left >= 8:
+        state = fold(state ^ load_u64(p), secret.second ^ load_u64(p + left - 8))
+    else:
+        state = fold(state ^ load_tail(p, left), secret.second)
     return <uint32_t>(state ^ state >> 32)
 
 
@@ -112,11 +116,20 @@ cdef inline bint grow_texts(Texts* texts) noexcept nogil:
         while slots[slot] >= 0:
             slot = (slot + 1) & mask
         slots[slot] = code
+        items[code].slot = slot
     free(texts.slots)
     texts.slots = slots
     texts.mask = mask
     texts.capacity *= 2
     return True
+
+
+cdef inline void clear_texts(Texts* texts) noexcept nogil:
+    """Forget all texts, keep the memory."""
+    cdef int32_t code
+    for code in range(texts.n):
+        texts.slots[texts.items[code].slot] = -1
+    texts.n = 0
 
 
 cdef inline int32_t intern(Texts* texts, const uint8_t* p, int64_t length) noexcept nogil:
@@ -144,6 +157,7 @@ cdef inline int32_t intern(Texts* texts, const uint8_t* p, int64_t length) noexc
     texts.items[code].at = p
     texts.items[code].length = length
     texts.items[code].hash = key
+    texts.items[code].slot = slot
     texts.slots[slot] = code
     texts.n += 1
     return code

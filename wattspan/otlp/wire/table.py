@@ -150,7 +150,7 @@ class SpanTable:
     value_text: Codes
     """int32[m]: text code of STRING; -1 otherwise."""
     texts: Sequence[bytes]
-    """Each distinct text once, as it came (UTF-8 if the sender kept the rules)."""
+    """Each distinct text once, as it came (UTF-8 if the sender kept the rules); `texts[0]` is always empty."""
     resource_of_scope: Codes
     """int32[n_scopes]: index of the scope's resource."""
     scope_name_code: Codes
@@ -193,7 +193,7 @@ class SpanTable:
 
     def text(self, code: int) -> str:
         """The text of a code, "" for -1; bytes that are not UTF-8 become U+FFFD."""
-        return "" if code < 0 else self.texts[code].decode("utf-8", "replace")
+        return "" if code <= 0 else self.texts[code].decode("utf-8", "replace")
 
     def names(self) -> list[str]:
         """All texts in order of their codes, decoded as `text` does."""
@@ -242,24 +242,14 @@ class SpanTable:
 
     def _codes(self, index: AttributeIndex, keys: Sequence[str], rows: Rows | Codes, size: int) -> Codes:
         found = np.full(size, -1, dtype=np.int32)
-        empty = self._empty_code()
         for key in keys:
             line = index.of(self.keyset.position[key])
             if line is None:
                 continue
             at = line[rows]
-            code = np.where(at >= 0, self.value_text[at], -1)
-            usable = (found < 0) & (code >= 0)
-            if empty >= 0:
-                usable &= code != empty
-            found = np.where(usable, code, found)
+            code = self.value_text[at]
+            found = np.where((found < 0) & (at >= 0) & (code > 0), code, found)
         return found
-
-    def _empty_code(self) -> int:
-        try:
-            return self.texts.index(b"")
-        except ValueError:
-            return -1
 
     def numbers(
         self, keys: Sequence[str], rows: Rows = ALL_ROWS, least: float = 0.0, most: float = math.inf
@@ -354,7 +344,7 @@ class SpanTableBuilder:
 
     def __init__(self, keys: KeySet | Sequence[str]) -> None:
         self._keyset = key_set(keys)
-        self._text_code: dict[bytes, int] = {}
+        self._text_code: dict[bytes, int] = {b"": 0}
         self._values: list[tuple[int, int, float, int]] = []
         self._cells: tuple[list[_Cell], list[_Cell], list[_Cell]] = ([], [], [])
         self._resources = 0

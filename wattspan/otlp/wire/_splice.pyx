@@ -1,16 +1,14 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
-"""`splice`: appends attributes to spans and decodes nothing else; `encode_columns`: makes what it appends."""
+"""`splice`: appends attributes to spans, takes out old ones of ours, and decodes nothing else."""
 
 import numpy as np
 
-from wattspan.calls import Column
-from wattspan.otlp.wire.encode import Additions, encode_attribute
+from wattspan.otlp.wire.encode import Additions
 from wattspan.otlp.wire.errors import WireError
 from wattspan.otlp.wire.keyset import is_own_key, key_set
 from wattspan.otlp.wire.limits import FAULTS, MOST_BYTES, MOST_DEPTH, TOO_MANY_BYTES
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.math cimport isfinite
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy
@@ -19,6 +17,7 @@ from wattspan.otlp.wire cimport cursor
 from wattspan.otlp.wire._kernel cimport CompiledKeys, address, compiled
 from wattspan.otlp.wire.cursor cimport Fault, fail, skip_field, take_length, take_tag
 from wattspan.otlp.wire.interning cimport Keys, find_key
+from wattspan.otlp.wire.writing cimport put_varint, width
 
 cdef int DEPTH = MOST_DEPTH
 cdef int64_t BYTES = MOST_BYTES
@@ -52,24 +51,6 @@ cdef struct Plan:
     int64_t n_changes
     int64_t capacity
     int64_t growth
-
-
-cdef inline int width(uint64_t number) noexcept nogil:
-    """Bytes of a varint."""
-    cdef int bytes = 1
-    while number > 0x7F:
-        number >>= 7
-        bytes += 1
-    return bytes
-
-
-cdef inline uint8_t* put_varint(uint8_t* out, uint64_t number) noexcept nogil:
-    while number > 0x7F:
-        out[0] = <uint8_t>(number & 0x7F | 0x80)
-        number >>= 7
-        out += 1
-    out[0] = <uint8_t>number
-    return out + 1
 
 
 cdef Change* add_change(Plan* plan, int64_t at, int64_t skip) noexcept nogil:
@@ -338,192 +319,3 @@ def splice(data, table, additions, cut):
     finally:
         free(plan.changes)
         free(<void*>plan.edits)
-
-
-# The least integer whose varint has 1, 2, ... 10 bytes.
-cdef tuple OF_WIDTH = (0, 0x80, 0x4000, 0x20_0000, 0x1000_0000, *(2 ** bits for bits in (35, 42, 49, 56)), -1)
-
-cdef enum CellKind:
-    C_TEXT = 0
-    C_DOUBLE = 1
-    C_INT = 2
-    C_BOOL = 3
-
-# One attribute of many spans. C_TEXT: `texts` + at[code]..at[code + 1] is the whole field of that text. The others:
-# `texts` + at[i]..at[i + 1] are the bytes before the value, for a value of i + 1 bytes (C_DOUBLE: i = 0; C_BOOL: the
-# whole field of False and True).
-cdef struct Cells:
-    int kind
-    const uint8_t* texts
-    const int64_t* at
-    const int32_t* codes
-    const double* doubles
-    const int64_t* ints
-    const uint8_t* flags
-    const uint8_t* present
-
-
-cdef inline int64_t cell_size(const Cells* cells, int64_t row) noexcept nogil:
-    cdef int64_t place = 0
-    if cells.present != NULL and not cells.present[row]:
-        return 0
-    if cells.kind == C_DOUBLE:
-        return cells.at[1] + 8 if isfinite(cells.doubles[row]) else 0
-    if cells.kind == C_TEXT:
-        place = cells.codes[row]
-    elif cells.kind == C_BOOL:
-        place = cells.flags[row] != 0
-    else:
-        place = width(<uint64_t>cells.ints[row]) - 1
-        return cells.at[place + 1] - cells.at[place] + place + 1
-    return cells.at[place + 1] - cells.at[place]
-
-
-cdef inline uint8_t* put_cell(const Cells* cells, int64_t row, uint8_t* out) noexcept nogil:
-    cdef int64_t place = 0
-    cdef int64_t length
-    cdef uint64_t bits
-    if cell_size(cells, row) == 0:
-        return out
-    if cells.kind == C_TEXT:
-        place = cells.codes[row]
-    elif cells.kind == C_BOOL:
-        place = cells.flags[row] != 0
-    elif cells.kind == C_INT:
-        place = width(<uint64_t>cells.ints[row]) - 1
-    length = cells.at[place + 1] - cells.at[place]
-    memcpy(out, cells.texts + cells.at[place], length)
-    out += length
-    if cells.kind == C_DOUBLE:
-        memcpy(&bits, &cells.doubles[row], 8)
-        for place in range(8):
-            out[place] = <uint8_t>(bits >> 8 * place)
-        return out + 8
-    if cells.kind == C_INT:
-        return put_varint(out, <uint64_t>cells.ints[row])
-    return out
-
-
-cdef void describe(column, int64_t k, Cells* cells, list keep) except *:
-    """Fill `cells` from an AttributeColumn of k rows; the arrays and bytes it points into go to `keep`."""
-    cdef int32_t row
-    cdef int32_t n_names
-    cdef const int32_t* codes
-    cdef uint8_t* used
-    key, values, present = column
-    if present is not None:
-        present = _array(key, present, np.bool_, k)
-        cells.present = <const uint8_t*>address(present)
-    if isinstance(values, str):
-        values = Column.constant(values, k)
-    elif isinstance(values, (bool, int, float)):
-        values = np.full(k, values)
-    if isinstance(values, Column):
-        array = _array(key, values.codes, np.int32, k)
-        names = values.names
-        n_names = len(names)
-        used_ = np.zeros(n_names, np.bool_)
-        used = <uint8_t*>address(used_)
-        codes = <const int32_t*>address(array)
-        for row in range(k):
-            if not 0 <= codes[row] < n_names:
-                raise ValueError(f"attribute {key}: code {codes[row]} in row {row}, but {n_names} names")
-            used[codes[row]] = True
-        fields = [encode_attribute(key, names[row]) if used[row] and names[row] else b"" for row in range(n_names)]
-        cells.kind = C_TEXT
-        cells.codes = codes
-    elif values.dtype.kind == "b":
-        array = _array(key, values, np.bool_, k)
-        fields = [encode_attribute(key, False), encode_attribute(key, True)]
-        cells.kind = C_BOOL
-        cells.flags = <const uint8_t*>address(array)
-    elif values.dtype.kind == "i":
-        array = _array(key, values, np.int64, k)
-        fields = [encode_attribute(key, number) for number in OF_WIDTH]
-        fields = [field[: len(field) - 1 - place] for place, field in enumerate(fields)]
-        cells.kind = C_INT
-        cells.ints = <const int64_t*>address(array)
-    elif values.dtype.kind == "f":
-        array = _array(key, values, np.float64, k)
-        whole = encode_attribute(key, 0.0)
-        fields = [whole[: len(whole) - 8]]
-        cells.kind = C_DOUBLE
-        cells.doubles = <const double*>address(array)
-    else:
-        raise TypeError(f"attribute {key}: an array of {values.dtype} cannot be written; use float64, int64 or bool")
-    texts = b"".join(fields)
-    at = np.zeros(len(fields) + 1, np.int64)
-    np.cumsum([len(field) for field in fields], out=at[1:])
-    keep.append((present, array, texts, at))
-    cells.texts = <const uint8_t*>PyBytes_AS_STRING(texts)
-    cells.at = <const int64_t*>address(at)
-
-
-def _array(key, values, dtype, k):
-    array = np.ascontiguousarray(values, dtype=dtype)
-    if array.shape != (k,):
-        raise ValueError(f"attribute {key} has an array of shape {array.shape}, there are {k} rows")
-    return array
-
-
-def encode_columns(columns, rows, n):
-    """The attributes of `columns` as additions for `n` spans: row i of each column goes to span `rows[i]`.
-
-    Spans that are not in `rows` are not edited. Raises ValueError for a span that is named twice or is none of the n,
-    and for columns of another length than `rows`.
-    """
-    cdef int64_t k
-    cdef int64_t row
-    cdef int64_t size
-    cdef int64_t total = 0
-    cdef int n_columns
-    cdef int place
-    cdef int64_t n_spans = n
-    cdef Cells* cells
-    cdef const int64_t* at
-    cdef int64_t* offsets
-    cdef uint8_t* is_edited
-    cdef uint8_t* out
-    cdef uint8_t* end
-    cdef bytes blob
-    cdef list keep = []
-    columns = list(columns)
-    n_columns = len(columns)
-    rows_ = np.ascontiguousarray(rows, dtype=np.int64)
-    if rows_.ndim != 1:
-        raise ValueError(f"rows have the shape {rows_.shape}; give one span row a call")
-    k = len(rows_)
-    at = <const int64_t*>address(rows_)
-    offsets_ = np.zeros(n_spans + 1, np.int64)
-    edits_ = np.zeros(n_spans, np.bool_)
-    offsets = <int64_t*>address(offsets_)
-    is_edited = <uint8_t*>address(edits_)
-    cells = <Cells*>calloc(n_columns + 1, sizeof(Cells))
-    if cells == NULL:
-        raise MemoryError
-    try:
-        for place in range(n_columns):
-            describe(columns[place], k, &cells[place], keep)
-        for row in range(k):
-            if not 0 <= at[row] < n_spans:
-                raise ValueError(f"row {row} goes to span {at[row]}, but there are {n_spans} spans")
-            if is_edited[at[row]]:
-                raise ValueError(f"span {at[row]} is named twice")
-            is_edited[at[row]] = True
-            size = 0
-            for place in range(n_columns):
-                size += cell_size(&cells[place], row)
-            offsets[at[row] + 1] = size
-        for row in range(n_spans):
-            offsets[row + 1] += offsets[row]
-        total = offsets[n_spans]
-        blob = PyBytes_FromStringAndSize(NULL, total)
-        out = <uint8_t*>PyBytes_AS_STRING(blob)
-        with nogil:
-            for row in range(k):
-                end = out + offsets[at[row]]
-                for place in range(n_columns):
-                    end = put_cell(&cells[place], row, end)
-        return Additions(blob, offsets_, edits_)
-    finally:
-        free(cells)
