@@ -10,7 +10,7 @@ help: ## list what can be done
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 demo: .venv/ready ## enrich the captured spans, print the table, leave a page to look at
-	@$(BIN)/wattspan demo $(ARGS)
+	@$(BIN)/python -m demo $(ARGS)
 
 test: .venv/dev ## run the tests
 	$(BIN)/pytest $(ARGS)
