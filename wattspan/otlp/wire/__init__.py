@@ -19,11 +19,9 @@ from wattspan.otlp.wire.table import (
     NONE,
     STRING,
     AttributeIndex,
-    Counts,
     Numbers,
     SpanTable,
     SpanTableBuilder,
-    Truths,
 )
 
 __all__ = [
@@ -41,12 +39,10 @@ __all__ = [
     "Additions",
     "AttributeColumn",
     "AttributeIndex",
-    "Counts",
     "KeySet",
     "Numbers",
     "SpanTable",
     "SpanTableBuilder",
-    "Truths",
     "WireError",
     "encode_attribute",
     "encode_attributes",

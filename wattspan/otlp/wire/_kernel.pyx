@@ -17,7 +17,7 @@ from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from wattspan.otlp.wire cimport cursor, scanner
+from wattspan.otlp.wire cimport attribute, cursor, scanner
 from wattspan.otlp.wire.interning cimport Keys, Secret, Text, hash_key
 from wattspan.otlp.wire.scanner cimport Cell, Lines, Scan, SpanRow, finish_scan, read_request, start_scan
 
@@ -240,10 +240,10 @@ cdef object table_of(Scan* state, keyset, bytes data):
             values[cell.level][<int64_t>cell.line * rows[cell.level] + cell.row] = row
             value_type[row] = cell.type
             value_text[row] = cell.text
-            value_int[row] = <int64_t>cell.bits if cell.type == scanner.V_INT or cell.type == scanner.V_BOOL else 0
-            if cell.type == scanner.V_INT:
+            value_int[row] = <int64_t>cell.bits if cell.type == attribute.V_INT or cell.type == attribute.V_BOOL else 0
+            if cell.type == attribute.V_INT:
                 value_double[row] = <double><int64_t>cell.bits
-            elif cell.type == scanner.V_DOUBLE:
+            elif cell.type == attribute.V_DOUBLE:
                 memcpy(&value_double[row], &cell.bits, 8)
             else:
                 value_double[row] = 0.0

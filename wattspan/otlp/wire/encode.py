@@ -68,9 +68,9 @@ def encode_attributes(pairs: Iterable[tuple[str, Scalar]]) -> bytes:
 
 def encode_attribute(key: str, value: Scalar) -> bytes:
     """One attribute as a field of a Span; errors as in `encode_attributes`."""
-    if isinstance(value, str) and len(value) > 200:
-        return _encoded(key, value)
-    return _remembered(key, value)
+    if type(value) in (bool, int, float) or (type(value) is str and len(value) <= 200):
+        return _remembered(key, value)
+    return _encoded(key, value)
 
 
 def _encoded(key: str, value: Scalar) -> bytes:

@@ -19,7 +19,7 @@ from wattspan.otlp.wire.keyset import KeySet, key_set
 from wattspan.otlp.wire.limits import FAULTS, MOST_BYTES, MOST_ROWS, TOO_MANY_BYTES, TOO_MANY_ROWS
 from wattspan.otlp.wire.messages import raw_messages
 from wattspan.otlp.wire.table import Attribute, SpanTable, SpanTableBuilder
-from wattspan.otlp.wire.wellformed import check
+from wattspan.otlp.wire.walk import check, span_bounds
 
 _KINDS = {
     "string_value": 1,
@@ -33,7 +33,7 @@ _KINDS = {
 
 
 def scan(data: bytes | bytearray | memoryview, keys: KeySet | Sequence[str]) -> SpanTable:
-    """As the kernel's `scan`; byte bounds of spans are -1."""
+    """As the kernel's `scan`."""
     raw = bytes(data)
     builder = SpanTableBuilder(keys)
     request = _parse(raw)
@@ -43,13 +43,17 @@ def scan(data: bytes | bytearray | memoryview, keys: KeySet | Sequence[str]) -> 
     )
     if max(len(scopes), sum(scopes), spans) > MOST_ROWS:
         raise WireError(0, FAULTS[TOO_MANY_ROWS])
+    bounds = span_bounds(raw)
     for resource_spans in request.resource_spans:
         builder.resource(_attributes(resource_spans.resource))
         for scope_spans in resource_spans.scope_spans:
             scope = scope_spans.scope
             builder.scope(scope.name, scope.version, _attributes(scope))
             for span in scope_spans.spans:
+                start, end = next(bounds)
                 builder.span(
+                    start=start,
+                    end=end,
                     trace_id=span.trace_id,
                     span_id=span.span_id,
                     parent_span_id=span.parent_span_id,

@@ -24,9 +24,6 @@ KVLIST: Final = 6
 BYTES: Final = 7
 """Types of an attribute value, as `value_type` has them: the numbers are OTLP's fields of AnyValue."""
 
-MOST_TOKENS: Final = 1e9
-"""Counts above this are absurd: a hundred times the largest context window of any model."""
-
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 Flags = npt.NDArray[np.bool_]
@@ -55,26 +52,6 @@ class Numbers(NamedTuple):
     """A key was there but held no acceptable number (text, NaN, negative, absurd)."""
 
 
-class Counts(NamedTuple):
-    """Whole numbers read from attributes, one a row."""
-
-    values: Ints
-    """The count; 0 where there is none."""
-    present: Flags
-    """There was an acceptable count."""
-    rejected: Flags
-    """A key was there but held no acceptable count."""
-
-
-class Truths(NamedTuple):
-    """Truth values read from attributes, one a row."""
-
-    values: Flags
-    """The truth value; False where there is none."""
-    present: Flags
-    """There was a truth value."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class AttributeIndex:
     """Where the values of attributes are, for the rows of one kind (spans, scopes or resources).
@@ -92,13 +69,6 @@ class AttributeIndex:
         """int32[rows] of the key at `position` in the key set; None where no row carries it."""
         line = int(self.line[position])
         return None if line < 0 else self.values[line]
-
-    def dense(self) -> Codes:
-        """int32[number of keys, rows]: all keys, with lines of -1 for those that no row carries."""
-        full = np.full((len(self.line), self.values.shape[1]), -1, dtype=np.int32)
-        carried = self.line >= 0
-        full[carried] = self.values[self.line[carried]]
-        return full
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,7 +120,7 @@ class SpanTable:
     value_text: Codes
     """int32[m]: text code of STRING; -1 otherwise."""
     texts: Sequence[bytes]
-    """Each distinct text once, as it came (UTF-8 if the sender kept the rules); `texts[0]` is always empty."""
+    """Each distinct text once, as it came (UTF-8 if the sender kept the rules); the first is empty."""
     resource_of_scope: Codes
     """int32[n_scopes]: index of the scope's resource."""
     scope_name_code: Codes
@@ -167,21 +137,6 @@ class SpanTable:
         return self.keyset.keys
 
     @property
-    def span_attr(self) -> Codes:
-        """int32[len(keys), n]: value index or -1. Built on each call: prefer `first` in loops."""
-        return self.span_index.dense()
-
-    @property
-    def resource_attr(self) -> Codes:
-        """int32[len(keys), n_resources]: value index or -1."""
-        return self.resource_index.dense()
-
-    @property
-    def scope_attr(self) -> Codes:
-        """int32[len(keys), n_scopes]: value index or -1."""
-        return self.scope_index.dense()
-
-    @property
     def n_resources(self) -> int:
         """Number of resources (ResourceSpans messages)."""
         return int(self.resource_index.values.shape[1])
@@ -195,36 +150,18 @@ class SpanTable:
         """The text of a code, "" for -1; bytes that are not UTF-8 become U+FFFD."""
         return "" if code <= 0 else self.texts[code].decode("utf-8", "replace")
 
-    def names(self) -> list[str]:
-        """All texts in order of their codes, decoded as `text` does."""
-        return [text.decode("utf-8", "replace") for text in self.texts]
-
     def first(self, keys: Sequence[str], rows: Rows = ALL_ROWS) -> Codes:
         """Value index of the first of `keys` (in priority order) that each of the span `rows` carries, or -1.
 
         KeyError for a key that was not asked for.
         """
-        return self._first(self.span_index, keys, rows, len(self.resource[rows]))
-
-    def first_of_resource(self, keys: Sequence[str], rows: Rows = ALL_ROWS) -> Codes:
-        """As `first`, from the resource of each of the span `rows`."""
-        resources = self.resource[rows]
-        return self._first(self.resource_index, keys, resources, len(resources))
-
-    def first_of_scope(self, keys: Sequence[str], rows: Rows = ALL_ROWS) -> Codes:
-        """As `first`, from the scope of each of the span `rows`."""
-        scopes = self.scope[rows]
-        return self._first(self.scope_index, keys, scopes, len(scopes))
-
-    def _first(self, index: AttributeIndex, keys: Sequence[str], rows: Rows | Codes, size: int) -> Codes:
         found: Codes | None = None
         for key in keys:
-            line = index.of(self.keyset.position[key])
-            if line is None:
-                continue
-            taken = line[rows]
-            found = taken if found is None else np.where(found >= 0, found, taken)
-        return np.full(size, -1, dtype=np.int32) if found is None else found
+            line = self.span_index.of(self.keyset.position[key])
+            if line is not None:
+                taken = line[rows]
+                found = taken if found is None else np.where(found >= 0, found, taken)
+        return np.full(len(self.resource[rows]), -1, dtype=np.int32) if found is None else found
 
     def codes(self, keys: Sequence[str], rows: Rows = ALL_ROWS) -> Codes:
         """Text code of the first of `keys` with a text that is not empty, or -1; one a span of `rows`."""
@@ -234,11 +171,6 @@ class SpanTable:
         """As `codes`, from the resource of each of the span `rows`."""
         resources = self.resource[rows]
         return self._codes(self.resource_index, keys, resources, len(resources))
-
-    def scope_codes(self, keys: Sequence[str], rows: Rows = ALL_ROWS) -> Codes:
-        """As `codes`, from the scope of each of the span `rows`."""
-        scopes = self.scope[rows]
-        return self._codes(self.scope_index, keys, scopes, len(scopes))
 
     def _codes(self, index: AttributeIndex, keys: Sequence[str], rows: Rows | Codes, size: int) -> Codes:
         found = np.full(size, -1, dtype=np.int32)
@@ -281,43 +213,6 @@ class SpanTable:
             values[good] = number[good]
             present |= good
         return Numbers(values, present, rejected & ~present)
-
-    def counts(self, keys: Sequence[str], rows: Rows = ALL_ROWS, most: float = MOST_TOKENS) -> Counts:
-        """As `numbers` for whole numbers in [0, most]: 318, 318.0 and "318" count, 318.5 is rejected."""
-        size = len(self.resource[rows])
-        values = np.zeros(size, dtype=np.int64)
-        present = np.zeros(size, dtype=np.bool_)
-        rejected = np.zeros(size, dtype=np.bool_)
-        for key in keys:
-            number, found, refused = self.numbers((key,), rows, 0.0, most)
-            whole = found & (number == np.floor(number))
-            rejected |= refused | (found & ~whole)
-            good = whole & ~present
-            values[good] = number[good].astype(np.int64)
-            present |= good
-        return Counts(values, present, rejected & ~present)
-
-    def truths(self, keys: Sequence[str], rows: Rows = ALL_ROWS) -> Truths:
-        """The first of `keys` that holds a truth value, or the text true or false in any case."""
-        size = len(self.resource[rows])
-        values = np.zeros(size, dtype=np.bool_)
-        present = np.zeros(size, dtype=np.bool_)
-        for key in keys:
-            line = self.span_index.of(self.keyset.position[key])
-            if line is None:
-                continue
-            at = line[rows]
-            kind = self.value_type[at]
-            good = (at >= 0) & (kind == BOOL)
-            truth = self.value_int[at] != 0
-            for place in np.flatnonzero((at >= 0) & (kind == STRING)).tolist():
-                word = self.texts[int(self.value_text[at[place]])].lower()
-                good[place] = word in (b"true", b"false")
-                truth[place] = word == b"true"
-            good &= ~present
-            values[good] = truth[good]
-            present |= good
-        return Truths(values, present)
 
     def _parsed(self, codes: Codes) -> Floats:
         """float64 of texts that are decimal numbers, NaN for others; each distinct text is read once."""
