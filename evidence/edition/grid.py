@@ -19,14 +19,10 @@ ODBL = EVIDENCE / "odbl"
 
 Row = dict[str, str]
 
-# Zones whose direct value lies above the lifecycle value, which cannot be: errors upstream. None means
-# every year.
-BAD_DIRECT: dict[str, tuple[str, ...] | None] = {
-    "BO": None,
-    "HN": None,
-    "RU-1": None,
-    "US-NW-PACW": ("2021",),
-}
+# Direct values above lifecycle values cannot be: errors upstream. Of these zones no hour is used,
+BAD_ZONES = frozenset({"BO", "HN", "RU-1"})
+# and of these the direct mean of one year is not.
+BAD_DIRECT = frozenset({("US-NW-PACW", "2021")})
 # Google's value for Santiago equals the lifecycle value of the zone, not the direct one as everywhere else.
 BAD_GOOGLE_REGIONS = frozenset({"southamerica-west1"})
 # Google's figures are lifecycle until 2020 and direct from 2021 on.
@@ -322,12 +318,7 @@ def _build_odbl(out: Path) -> None:
     estimated = {row["zone"]: float(row["estimated_share"]) for row in _read(ODBL / "em_shape_estimated.csv")}
     for factor_type in ("lifecycle", "direct"):
         shapes = _read(ODBL / f"em_shape_{factor_type}.csv")
-        good = {
-            zone
-            for zone, share in estimated.items()
-            if share < MAX_ESTIMATED_SHARE
-            and not (factor_type == "direct" and BAD_DIRECT.get(zone, ()) is None)
-        }
+        good = {zone for zone, share in estimated.items() if share < MAX_ESTIMATED_SHARE} - BAD_ZONES
         # A factor of zero would make a call free of carbon.
         good -= {row["zone"] for row in shapes if any(float(row[f"h{hour:02d}"]) <= 0 for hour in range(24))}
         columns = ("zone", "month", *(f"h{hour:02d}" for hour in range(24)))
@@ -335,10 +326,8 @@ def _build_odbl(out: Path) -> None:
 
 
 def _is_good_direct(row: Row) -> bool:
-    if row["zone"] in BAD_DIRECT:
-        years = BAD_DIRECT[row["zone"]]
-        if years is None or row["year"] in years:
-            return False
+    if row["zone"] in BAD_ZONES or (row["zone"], row["year"]) in BAD_DIRECT:
+        return False
     return 0 < float(row["direct_g_per_kwh"]) < float(row["lifecycle_g_per_kwh"])
 
 
@@ -367,7 +356,7 @@ def _measured_sigmas() -> tuple[dict[str, dict[str, float]], dict[str, dict[str,
     lifecycle: dict[str, dict[str, float]] = {}
     direct: dict[str, dict[str, float]] = {}
     for row in _read(ODBL / "embedded_band.csv"):
-        if float(row["estimated_share_2024"]) >= MAX_ESTIMATED_SHARE:
+        if float(row["estimated_share_2024"]) >= MAX_ESTIMATED_SHARE or row["zone"] in BAD_ZONES:
             continue
         zone = row["zone"]
         lifecycle[zone] = {

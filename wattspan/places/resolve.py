@@ -191,7 +191,7 @@ class Places:
         """The place that a region's or geography's name stands for, None where nobody knows the name."""
         region = self.regions.find(name, clouds, only=only)
         if region is not None:
-            return self._region(region, source, facility)
+            return self._region(region, source, facility, provider.name if facility else region.cloud)
         geography = self._geography(name)
         return self._mix(provider.clouds, geography, source, provider.facility) if geography else None
 
@@ -212,11 +212,12 @@ class Places:
                 return self._mix((cloud,), geography, source, cloud)
         return self._mix((cloud,), region.country.lower(), source, cloud)
 
-    def _region(self, region: Region, source: str, facility: str) -> Place:
+    def _region(self, region: Region, source: str, facility: str, operator: str) -> Place:
+        """A region; with a `facility` of its own, that of an operator who only borrows the cloud's names."""
         overhead = self._facility(facility or region.facility)
         return Place(
-            label=f"{region.cloud}/{region.name}",
-            cloud=region.cloud,
+            label=f"{operator}/{region.name}",
+            cloud=operator,
             region=region.name,
             geography=region.country.lower(),
             members=(region,),

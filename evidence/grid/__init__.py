@@ -1,0 +1,1 @@
+"""Evidence on places and electricity: regions, facilities, hosts and carbon intensities, with sources."""
