@@ -19,6 +19,9 @@ _ZSTD_WINDOW_BYTES = 2**31
 """Largest zstd window accepted: frames written with `--long=31` need it."""
 
 
+_SIZED_FRAME_BYTES = 32 * 1024 * 1024
+"""Up to this much content is written as a zstd frame that tells its size."""
+
 _GZIP_HEADER_BYTES = 10
 
 
@@ -178,14 +181,24 @@ class CompressedWriter:
 
     def __init__(self, raw: BinaryIO, compression: Compression) -> None:
         self._raw = raw
+        self._compression = compression
         self._compressor: _Compressor | None = None
+        self._held: list[bytes] = []
+        self._held_bytes = 0
         if compression is Compression.GZIP:
             self._compressor = zlib.compressobj(wbits=31)
-        elif compression is Compression.ZSTD:
-            self._compressor = zstandard.ZstdCompressor(write_checksum=True).compressobj()
 
     def write(self, data: bytes) -> None:
         """Add bytes to the stream."""
+        if self._compression is Compression.ZSTD and self._compressor is None:
+            # A zstd frame tells its size if that is known at the start, and readers that decompress in one go
+            # ask for it; so the beginning is held back in case it is all.
+            self._held.append(data)
+            self._held_bytes += len(data)
+            if self._held_bytes <= _SIZED_FRAME_BYTES:
+                return
+            self._compressor = zstandard.ZstdCompressor(write_checksum=True).compressobj()
+            data, self._held = b"".join(self._held), []
         packed = self._compressor.compress(data) if self._compressor else data
         if packed:
             self._raw.write(packed)
@@ -194,4 +207,6 @@ class CompressedWriter:
         """Write what is still held back; `raw` stays open."""
         if self._compressor:
             self._raw.write(self._compressor.flush())
+        elif self._compression is Compression.ZSTD:
+            self._raw.write(zstandard.ZstdCompressor(write_checksum=True).compress(b"".join(self._held)))
         self._raw.flush()

@@ -205,8 +205,8 @@ def shape_of(head: bytes, name: str) -> Shape:
     """
     suffixes = [suffix.lower() for suffix in PurePath(name).suffixes]
     is_lines = any(suffix in _LINES_SUFFIXES for suffix in suffixes)
-    if not head:
-        return Shape.JSON_LINES if is_lines else Shape.PROTO
+    if not head.strip(_JSON_SPACE):
+        return Shape.JSON_LINES if head or is_lines else Shape.PROTO
     if is_json(head):
         return Shape.JSON_LINES if is_lines or not _goes_on_after_line_end(head) else Shape.JSON
     if head[0] < 8:

@@ -98,7 +98,7 @@ def _texts(table: SpanTable, key: str, rows: Ints) -> npt.NDArray[np.str_]:
 
 def _same_texts(table: SpanTable, at: Codes, codes: Codes, names: Sequence[str]) -> Flags:
     if not len(table.value_type):
-        return codes == 0
+        return np.equal(codes, 0)
     index = {name: code for code, name in enumerate(names)}
     distinct, place = np.unique(np.where(at >= 0, table.value_text[at], -1), return_inverse=True)
     known = [index.get(table.text(code), -1) if code >= 0 else 0 for code in distinct.tolist()]

@@ -14,7 +14,7 @@ from wattspan.calls.batch import Flags, Floats, Ints
 from wattspan.estimator import Estimator
 from wattspan.otlp.attributes import OWN_KEYS, Detail, Profile, as_json, written
 from wattspan.otlp.containers import field_size
-from wattspan.otlp.dialects import DIALECT_KEYS, Reading, read
+from wattspan.otlp.dialects import CALL, DIALECT_KEYS, Reading, read
 from wattspan.otlp.earlier import carries_foreign_report, is_there_already, stale, with_earlier_reports
 from wattspan.otlp.json_text import JsonText
 from wattspan.otlp.owners import OwnerMemory, Ownership, decide
@@ -88,42 +88,43 @@ class Enricher:
         Yields one window, or several where the messages are too much for one. Fields that are not valid
         protobuf stay as they are and are reported; the others are enriched.
         """
-        try:
-            whole = [_Piece(index, message, True) for index, message in enumerate(messages)]
-            yield self._protobuf(whole, len(messages), [])
-            return
-        except WireError:
-            pass
-        pieces: list[_Piece] = []
+        pieces = [_Piece(index, message, True) for index, message in enumerate(messages)]
         problems: list[MessageProblem] = []
-        for index, message in enumerate(messages):
-            pieces.extend(_readable(index, message, problems))
-        yield from self._windows(pieces, 0, len(messages), problems)
+        try:
+            table = _scanned(pieces)
+        except WireError:
+            pieces = [
+                piece
+                for index, message in enumerate(messages)
+                for piece in _readable(index, message, problems)
+            ]
+            yield from self._windows(pieces, 0, len(messages), problems)
+        else:
+            yield self._protobuf(table, pieces, len(messages), problems)
 
     def _windows(
         self, pieces: list[_Piece], first: int, last: int, problems: list[MessageProblem]
     ) -> Iterator[Enriched]:
         """Messages `first` to `last` - 1 as one window, or as halves where that is more than a scan reads."""
         mine = [p._replace(message=p.message - first) for p in pieces if first <= p.message < last]
+        faults = [(at - first, problem) for at, problem in problems if first <= at < last]
         try:
-            yield self._protobuf(
-                mine,
-                last - first,
-                [(at - first, problem) for at, problem in problems if first <= at < last],
-            )
+            table = _scanned(mine)
         except WireError as error:
             if last - first > 1:
                 middle = (first + last) // 2
                 yield from self._windows(pieces, first, middle, problems)
                 yield from self._windows(pieces, middle, last, problems)
-            else:
-                unread = [piece._replace(is_good=False) for piece in mine]
-                yield self._protobuf(unread, 1, [(0, Problem(error.what, offset=error.offset))])
+                return
+            faults.append((0, Problem(error.what, offset=error.offset)))
+            mine = [piece._replace(is_good=False) for piece in mine]
+            table = _scanned(mine)
+        yield self._protobuf(table, mine, last - first, faults)
 
-    def _protobuf(self, pieces: list[_Piece], n: int, problems: list[MessageProblem]) -> Enriched:
-        good = [piece for piece in pieces if piece.is_good]
-        table = scan(b"".join(piece.data for piece in good), KEYS)
-        bounds = np.cumsum([0, *(len(piece.data) for piece in good)])
+    def _protobuf(
+        self, table: SpanTable, pieces: list[_Piece], n: int, problems: list[MessageProblem]
+    ) -> Enriched:
+        bounds = np.cumsum([0, *(len(piece.data) for piece in pieces if piece.is_good)])
         first_rows = np.searchsorted(table.start, bounds).tolist()
         result = self._estimated(table, problems)
         edits = self._edits(result)
@@ -134,7 +135,11 @@ class Enricher:
             if piece.is_good:
                 rows = slice(first_rows[place], first_rows[place + 1])
                 place += 1
-                data = edits.protobuf(data, rows)
+                try:
+                    data = edits.protobuf(data, rows)
+                except WireError as error:
+                    # All was scanned before, so this is the length: 2 GiB with our attributes.
+                    problems.append((piece.message, Problem(f"not enriched: {error.what}", offset=0)))
             outputs[piece.message].append(data)
         result.messages.extend(parts[0] if len(parts) == 1 else b"".join(parts) for parts in outputs)
         return result
@@ -165,7 +170,7 @@ class Enricher:
         reading = replace(reading, calls=with_earlier_reports(table, reading))
         ownership = decide(table, reading, self.memory)
         owners = np.flatnonzero(ownership.is_owner)
-        duplicates = np.flatnonzero(~ownership.is_owner & (ownership.owner_span_id != 0))
+        duplicates = np.flatnonzero(~ownership.is_owner & (reading.role == CALL))
         calls = ownership.calls.take(owners)
         problems.extend(
             (
@@ -269,6 +274,10 @@ class _Piece(NamedTuple):
     message: int
     data: bytes
     is_good: bool
+
+
+def _scanned(pieces: Sequence[_Piece]) -> SpanTable:
+    return scan(b"".join(piece.data for piece in pieces if piece.is_good), KEYS)
 
 
 def _readable(index: int, message: bytes, problems: list[MessageProblem]) -> Iterator[_Piece]:

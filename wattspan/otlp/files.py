@@ -49,28 +49,54 @@ def enrich_file(
     each enriched window. What cannot be read passes through as it is and is in the summary's problems, named
     by file and byte. Raises FileError.
     """
-    name = "standard input" if source == STANDARD else source
-    summary = Summary()
     with _reading(source) as incoming, _writing(target) as outgoing:
+        return enrich_stream(
+            incoming,
+            outgoing,
+            enricher,
+            name="standard input" if source == STANDARD else source,
+            is_in_place=_is_same(source, target),
+            on_bytes=on_bytes,
+            on_window=on_window,
+            window_bytes=window_bytes,
+        )
 
-        def read(size: int) -> bytes:
-            data = incoming.read(size)
-            on_bytes(len(data))
-            return data
 
-        container = Container(read, source)
-        writer = CompressedWriter(outgoing, container.compression)
-        for parts in _windows(container, window_bytes):
-            _enrich_window(parts, name, enricher, writer, summary, on_window)
-        writer.finish()
-        for damage in container.damages:
-            offset = None if damage.is_compressed else damage.offset
-            summary.add_problem(Problem(damage.reason, name, offset))
-            if damage.is_compressed and _is_same(source, target):
-                raise UnreadableRestError(
-                    f"{name}: {damage.reason}; it was left as it is, because the bytes after that would be "
-                    "lost. Give another OUT to get what can be read"
-                )
+def enrich_stream(
+    incoming: BinaryIO,
+    outgoing: BinaryIO,
+    enricher: Enricher,
+    *,
+    name: str = "",
+    is_in_place: bool = False,
+    on_bytes: Callable[[int], None] = lambda _: None,
+    on_window: Callable[[Enriched], None] = lambda _: None,
+    window_bytes: int = WINDOW_BYTES,
+) -> Summary:
+    """As `enrich_file`, between open files. `name` is what problems call the input, and a hint to its format.
+
+    Raises UnreadableRestError if the output would lack bytes of the input and `is_in_place`.
+    """
+    summary = Summary()
+
+    def read(size: int) -> bytes:
+        data = incoming.read(size)
+        on_bytes(len(data))
+        return data
+
+    container = Container(read, name)
+    writer = CompressedWriter(outgoing, container.compression)
+    for parts in _windows(container, window_bytes):
+        _enrich_window(parts, name, enricher, writer, summary, on_window)
+    writer.finish()
+    for damage in container.damages:
+        if damage.is_compressed and is_in_place:
+            raise UnreadableRestError(
+                f"{name}: {damage.reason}; it was left as it is, because the bytes after that would be lost. "
+                "Give another OUT to get what can be read"
+            )
+        # The offset of a damaged stream is one of the compressed file, and in its reason.
+        summary.add_problem(Problem(damage.reason, name, None if damage.is_compressed else damage.offset))
     return summary
 
 
