@@ -54,7 +54,7 @@ class Edition:
         return tuple(
             name
             for name, part in sorted(self.manifest["parts"].items())
-            if not any((self.folder / path).exists() for path in part["files"])
+            if name in SEPARATE_PARTS and not any((self.folder / path).exists() for path in part["files"])
         )
 
     @cached_property
@@ -65,6 +65,8 @@ class Edition:
     @cached_property
     def digest(self) -> str:
         """Sha256 over the parts that are present; with all of them, the digest of the manifest."""
+        if not self.missing_parts:
+            return str(self.manifest["digest"])
         parts = self.manifest["parts"]
         return combine(
             {name: part["digest"] for name, part in parts.items() if name not in self.missing_parts}
