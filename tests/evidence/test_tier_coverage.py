@@ -14,9 +14,7 @@ TIERS = {tier.tier: tier for tier in coverage.all_tiers()}
 @pytest.mark.parametrize("name", ["benchmarked", "open_measured", "open", "closed"])
 def test_the_90_percent_band_covers_85_to_95_percent_of_held_out_cells(name):
     tier = TIERS[name]
-    print(
-        f"{name}: {tier.cells} cells, {tier.coverage:.1%} inside centre / {tier.band:.2f} to x {tier.band:.2f}"
-    )
+    print(f"{name}: {tier.coverage:.1%} of {tier.cells} cells lie within x {tier.band:.2f}")
     assert 0.85 <= tier.coverage <= 0.95
 
 
