@@ -25,7 +25,6 @@ from rich.text import Text
 from wattspan import quantities
 from wattspan.cli.console import BAD_INPUT, errors, fail
 from wattspan.config import ConfigError, load_config
-from wattspan.estimator import Estimator
 from wattspan.methodology import EditionError
 from wattspan.otlp.attributes import DETAILS, PROFILES
 from wattspan.otlp.enrich import Enricher
@@ -63,13 +62,7 @@ def enrich(
     """
     try:
         settings = load_config(config)
-        estimator = Estimator(
-            edition or settings.edition,
-            deployments=[section.deployment() for section in settings.deployments],
-            rules=settings.rules(),
-            factor_type=factor_type or settings.grid.factor_type,
-            resolution=resolution or settings.grid.resolution,
-        )
+        estimator = settings.estimator(edition=edition, factor_type=factor_type, resolution=resolution)
         enricher = Enricher(
             estimator,
             profile=_one_of("--profile", profile or settings.attributes.profile, PROFILES),
