@@ -102,6 +102,12 @@ def test_direct_comes_from_direct_tables_only(direct, region, name, value, vinta
     assert found.factor_type == "direct"
 
 
+def test_figures_from_estimated_hours_are_marked(lifecycle, direct, region):
+    assert lifecycle.at(region("gcp/asia-northeast1"), 2025).is_estimated
+    assert direct.at(region("gcp/asia-northeast1"), 2024).is_estimated
+    assert not lifecycle.at(region("aws/us-east-1"), 2025).is_estimated
+
+
 def test_where_no_direct_table_has_a_place_there_is_no_figure_and_a_reason(direct, region, places):
     ireland = direct.at(region("aws/eu-west-1"), 2025)
     assert math.isnan(ireland.g_per_kwh)

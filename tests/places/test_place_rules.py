@@ -47,7 +47,7 @@ def test_rules_match_by_attribute_in_any_case(edition, match):
 
 def test_a_rule_may_name_a_grid_zone(edition):
     key = PlaceKey(host="10.1.2.3", is_self_hosted=True)
-    place = Places(edition, [{"match": {"host": "10.1.*"}, "zone": "DE"}]).resolve(key)
+    place = Places(edition, [{"match": {"host": "10.1.*"}, "zone": "de"}]).resolve(key)
     assert (place.label, place.zones, place.source, place.pue) == ("zone/DE", ("DE",), "rule", 1.54)
 
 

@@ -53,9 +53,8 @@ class Embedded:
     """The default signal: average, one factor type, annual or with the typical hour of the zone.
 
     Lifecycle: Electricity Maps by zone, else Ember by state or country, else Ember's world. Direct: only
-    direct tables
-    (Electricity Maps by zone, Google by zone, eGRID by subregion, provinces of China), else no figure and
-    the reason.
+    direct tables (Electricity Maps by zone, Google by zone, eGRID by subregion, provinces of China), else no
+    figure and the reason.
     """
 
     def __init__(
@@ -94,8 +93,7 @@ class Embedded:
         """Intensity of a place for calls of a year (UTC; 0 where unknown).
 
         The figure of that year if the table has it, else the nearest earlier one, wider with each year of
-        age. Never raises for
-        a place: where no table has a figure, the intensity has none and a reason.
+        age. Never raises for a place: where no table has a figure, the intensity has none and a reason.
         """
         key = (place.label, year)
         found = self._remembered.get(key)
@@ -205,7 +203,7 @@ class Embedded:
         band = self._tables.world
         factors = (Factor("world", math.log(band.g)), *self._age("world", cell, year))
         return Intensity(
-            g_per_kwh=cell.g_per_kwh,
+            g_per_kwh=cell.value,
             low=band.low,
             high=band.high,
             g=math.exp(combined_sigma(factors)),
@@ -242,7 +240,14 @@ class Embedded:
                 *self._age(region.zone, cell, year),
             )
             return _Figure(
-                cell.g_per_kwh, region.zone, cell.year, "consumption", ELECTRICITY_MAPS, False, factors, shape
+                cell.value,
+                region.zone,
+                cell.year,
+                "consumption",
+                ELECTRICITY_MAPS,
+                self._tables.is_estimated(region.zone, cell.year),
+                factors,
+                shape,
             )
         cell = nearest(self._tables.ember.get(region.ember_area), year)
         if cell is None:
@@ -279,9 +284,9 @@ class Embedded:
         ]
         if zone != region.zone:
             factors.append(Factor(f"country for zone:{region.zone}", self._ln_g("other_method")))
-        is_estimated = (zone, cell.year) in self._tables.estimated_direct
+        is_estimated = self._tables.is_estimated(zone, cell.year)
         return _Figure(
-            cell.g_per_kwh,
+            cell.value,
             zone,
             cell.year,
             "consumption",
@@ -300,7 +305,7 @@ class Embedded:
             Factor(f"grid method:{source.split(',', 1)[0]}", self._ln_g("other_method")),
             *self._age(area, cell, year),
         )
-        return _Figure(cell.g_per_kwh, area, cell.year, accounting, source, False, factors)
+        return _Figure(cell.value, area, cell.year, accounting, source, False, factors)
 
     def _ln_g(self, key: str) -> float:
         return math.log(self._tables.spreads[key])
@@ -334,7 +339,7 @@ class Embedded:
 
 def _alternative(region: Region, cell: Cell, other: Cell | None) -> tuple[Factor, ...]:
     """Where sources disagree on the zone, the other zone's value lies on the edge of the 90 % band."""
-    if other is None or other.g_per_kwh == cell.g_per_kwh:
+    if other is None or other.value == cell.value:
         return ()
-    ln_g = abs(math.log(other.g_per_kwh / cell.g_per_kwh)) / Z_90
+    ln_g = abs(math.log(other.value / cell.value)) / Z_90
     return (Factor(f"zone of:{region.cloud}/{region.name}", ln_g),)

@@ -89,19 +89,18 @@ class Intensity:
 
 def no_figure(kind: Kind, zone: str, resolution: Resolution, reason: str, members: int = 1) -> Intensity:
     """An intensity without a value, for the counted reason."""
-    nan = math.nan
     return Intensity(
-        nan,
-        nan,
-        nan,
-        nan,
-        zone,
-        kind,
-        "mixed",
-        resolution,
-        0,
-        "",
-        False,
+        g_per_kwh=math.nan,
+        low=math.nan,
+        high=math.nan,
+        g=math.nan,
+        zone=zone,
+        kind=kind,
+        accounting="mixed",
+        resolution=resolution,
+        vintage=0,
+        source="",
+        is_estimated=False,
         members=members,
         covered=0,
         reason=reason,

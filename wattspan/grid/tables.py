@@ -18,7 +18,7 @@ _PARENTS = frozenset({"DK", "IT", "NO", "SE"})
 class Cell(NamedTuple):
     """A value of a table: the year of the call, or the nearest one that the table has."""
 
-    g_per_kwh: float
+    value: float
     year: int
 
 
@@ -55,13 +55,18 @@ class Tables:
         return table
 
     @cached_property
-    def estimated_direct(self) -> frozenset[tuple[str, int]]:
-        """Zones and years of `direct` with half of their hours estimated, or more."""
-        if not self.has_odbl:
-            return frozenset()
-        path = self._odbl / "direct.csv"
-        rows = read_rows(path, ("zone", "year", "estimated_share"))
-        return frozenset((zone, int(year)) for zone, year, share in rows if number(share, path, zone) >= 0.5)
+    def _estimated_share(self) -> Mapping[str, Years]:
+        table: dict[str, Years] = {}
+        if self.has_odbl:
+            path = self._odbl / "direct.csv"
+            for zone, year, share in read_rows(path, ("zone", "year", "estimated_share")):
+                table.setdefault(zone, {})[int(year)] = number(share, path, zone)
+        return table
+
+    def is_estimated(self, zone: str, year: int) -> bool:
+        """Half of the zone's hours, or more, were estimated in that year or the newest one before it."""
+        cell = nearest(self._estimated_share.get(zone), year)
+        return cell is not None and cell.value >= 0.5
 
     @cached_property
     def ember(self) -> Mapping[str, Years]:

@@ -62,8 +62,3 @@ class Place:
     def zones(self) -> tuple[str, ...]:
         """Grid zone of each member, one a region: a zone with two regions is there twice."""
         return tuple(member.zone for member in self.members)
-
-    @property
-    def is_exact(self) -> bool:
-        """One place is known, not several among which the call may have run."""
-        return len(self.members) == 1

@@ -103,7 +103,7 @@ def _read_rule(where: str, rule: Mapping[str, Any], known: Vocabulary) -> Rule:
         region=region,
         cloud=cloud,
         geography=_known(where, "geography", answers.get("geography", "").lower(), known.geographies),
-        zone=answers.get("zone", ""),
+        zone=answers.get("zone", "").upper(),
         deployment_type=_known(
             where,
             "deployment_type",
