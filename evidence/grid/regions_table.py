@@ -89,7 +89,7 @@ def _regions(places: Places, lifecycle: Embedded, direct: Embedded) -> str:
             region.location,
             zone,
             f"{figure.g_per_kwh:.0f}",
-            f"{figure.low:.0f}–{figure.high:.0f}",
+            f"{figure.g_low:.0f}–{figure.g_high:.0f}",
             *_direct_cells(operational),
             f"{place.pue:.2f}",
         )

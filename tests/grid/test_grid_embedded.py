@@ -123,7 +123,7 @@ def test_a_direct_mix_says_how_many_regions_it_covers(direct, mix):
     found = direct.at(mix("aws", "eu"), 2024)
     # DE 275.124, SE-SE3 2.73 (Google), IT-NO 201.69 (Google), ES 88.305, FR 16.494; Ireland has none.
     assert found.g_per_kwh == pytest.approx((275.124 + 2.73 + 201.69 + 88.305 + 16.494) / 5)
-    assert (found.covered, found.members, found.low, found.high) == (5, 6, 2.73, 275.124)
+    assert (found.covered, found.members, found.g_low, found.g_high) == (5, 6, 2.73, 275.124)
     assert found.source == "Electricity Maps + Google"
 
 
@@ -138,14 +138,14 @@ def test_a_geography_is_the_unweighted_mean_of_its_regions_from_lowest_to_highes
     lifecycle, mix, cloud, geography, regions, mean, low, high
 ):
     found = lifecycle.at(mix(cloud, geography), 2025)
-    assert (found.members, round(found.g_per_kwh, 1), found.low, found.high) == (regions, mean, low, high)
+    assert (found.members, round(found.g_per_kwh, 1), found.g_low, found.g_high) == (regions, mean, low, high)
     assert (found.source, found.vintage) == ("Electricity Maps", 2025)
 
 
 def test_the_world_is_embers(lifecycle, places):
     found = lifecycle.at(places.resolve(PlaceKey()), 2024)
     assert (found.g_per_kwh, found.vintage, found.source) == (472.99, 2024, "Ember, world")
-    assert (found.accounting, found.low, found.high) == ("generation", 96.4, 713.0)
+    assert (found.accounting, found.g_low, found.g_high) == ("generation", 96.4, 713.0)
     assert lifecycle.at(places.resolve(PlaceKey()), 2020).g_per_kwh == 491.97
 
 
@@ -171,8 +171,8 @@ def test_the_band_of_a_zone_is_that_of_the_back_test(lifecycle, region):
     found = lifecycle.at(region("aws/us-east-1"), 2025)
     # 2024 in PJM: 90 % of hours between 0.839 and 1.187 of the embedded value; ln(1/0.839) / 1.64 = 0.1070.
     assert found.g == 1.113
-    assert found.low == pytest.approx(418 * 0.839, rel=1e-3)
-    assert found.high == pytest.approx(418 / 0.839, rel=1e-3)
+    assert found.g_low == pytest.approx(418 * 0.839, rel=1e-3)
+    assert found.g_high == pytest.approx(418 / 0.839, rel=1e-3)
 
 
 def test_a_zone_without_measured_hours_has_the_band_of_the_others(lifecycle, region):
@@ -219,7 +219,7 @@ def test_china_is_one_zone_with_many_grids(lifecycle, mix, region):
     assert lifecycle.at(region("alibaba/cn-hangzhou"), 2025).g == pytest.approx(1.9753, rel=1e-3)
     found = lifecycle.at(mix("alibaba", "cn"), 2025)
     assert (found.members, found.g_per_kwh) == (11, 485.0)
-    assert found.low == pytest.approx(485 / 1.9753**1.64, rel=1e-3)
+    assert found.g_low == pytest.approx(485 / 1.9753**1.64, rel=1e-3)
 
 
 def test_the_spread_of_a_mix_is_as_wide_as_its_range_and_its_zones(lifecycle, mix):
@@ -240,8 +240,8 @@ def test_factors_multiply_to_the_spread_for_every_place(edition, places):
             if found.has_figure:
                 sigma = math.sqrt(sum(factor.ln_g**2 for factor in found.factors))
                 assert found.g == pytest.approx(math.exp(sigma))
-                assert 0 < found.low < found.g_per_kwh < found.high
-                assert found.high / found.g_per_kwh == pytest.approx(found.g**1.64)
+                assert 0 < found.g_low < found.g_per_kwh < found.g_high
+                assert found.g_high / found.g_per_kwh == pytest.approx(found.g**1.64)
 
 
 def test_every_region_has_a_lifecycle_figure_and_none_is_zero(lifecycle, places):
@@ -280,7 +280,7 @@ def test_without_the_odbl_folder_every_region_and_mix_has_a_figure(open_edition,
         assert (found.source, found.resolution) == ("Ember", "annual")
     found = signal.at(mix("aws", "us"), 2024)
     # Virginia, Ohio, California and Oregon, of which California is the cleanest.
-    assert (found.members, found.source, found.low) == (4, "Ember", 199.67)
+    assert (found.members, found.source, found.g_low) == (4, "Ember", 199.67)
 
 
 def test_the_open_tables_can_be_preferred(edition, open_edition, region):

@@ -77,18 +77,6 @@ def test_every_region_can_be_named_on_a_span(places):
         assert place.members == (region,)
 
 
-def test_regions_are_searched_by_any_word(places):
-    assert [region.name for region in places.regions.search("aws ireland IE")] == []
-    assert [region.name for region in places.regions.search("aws dublin")] == ["eu-west-1"]
-    assert {region.cloud for region in places.regions.search("se-se3")} == {
-        "aws",
-        "azure",
-        "gcp",
-        "oci",
-        "coreweave",
-    }
-
-
 def test_us_east_1_lies_in_virginia(places):
     region = places.regions.find("us-east-1", ("aws",))
     assert region is not None

@@ -145,8 +145,8 @@ class Embedded:
         g = math.exp(combined_sigma(figure.factors))
         return Intensity(
             g_per_kwh=figure.g_per_kwh,
-            low=figure.g_per_kwh / g**Z_90,
-            high=figure.g_per_kwh * g**Z_90,
+            g_low=figure.g_per_kwh / g**Z_90,
+            g_high=figure.g_per_kwh * g**Z_90,
             g=g,
             zone=figure.zone,
             kind=self._kind,
@@ -175,8 +175,8 @@ class Embedded:
         accountings = {figure.accounting for figure in known}
         return Intensity(
             g_per_kwh=centre,
-            low=low,
-            high=high,
+            g_low=low,
+            g_high=high,
             g=g,
             zone=place.label,
             kind=self._kind,
@@ -204,8 +204,8 @@ class Embedded:
         factors = (Factor("world", math.log(band.g)), *self._age("world", cell, year))
         return Intensity(
             g_per_kwh=cell.value,
-            low=band.low,
-            high=band.high,
+            g_low=band.low,
+            g_high=band.high,
             g=math.exp(combined_sigma(factors)),
             zone="world",
             kind=self._kind,

@@ -41,13 +41,13 @@ class MixedKindsError(ValueError):
 class Intensity:
     """Carbon intensity of a place, with its band and where it comes from.
 
-    Where there is no figure, `g_per_kwh`, `low`, `high` and `g` are NaN and `reason` says why.
+    Where there is no figure, `g_per_kwh`, `g_low`, `g_high` and `g` are NaN and `reason` says why.
     """
 
     g_per_kwh: float
     """Central value, gCO2e per kWh."""
-    low: float
-    high: float
+    g_low: float
+    g_high: float
     """90 % band: centre / g^1.64 to centre x g^1.64; for several members the lowest and the highest one."""
     g: float
     """One geometric standard deviation (68 %); the range of several members and their own bands are in it."""
@@ -91,8 +91,8 @@ def no_figure(kind: Kind, zone: str, resolution: Resolution, reason: str, member
     """An intensity without a value, for the counted reason."""
     return Intensity(
         g_per_kwh=math.nan,
-        low=math.nan,
-        high=math.nan,
+        g_low=math.nan,
+        g_high=math.nan,
         g=math.nan,
         zone=zone,
         kind=kind,

@@ -99,16 +99,6 @@ class Regions:
         """Names of all regions as their operators write them, without duplicates."""
         return list(dict.fromkeys(region.name for region in self.all))
 
-    def search(self, text: str) -> list[Region]:
-        """Regions whose cloud, name, place, country or zone contains every word of `text`, in table order."""
-        words = text.lower().split()
-        found = []
-        for region in self.all:
-            hay = " ".join((region.cloud, region.name, region.location, region.country, region.zone)).lower()
-            if all(word in hay for word in words):
-                found.append(region)
-        return found
-
 
 def load_regions(edition: Path) -> list[Region]:
     """Rows of `regions.csv`. Raises EditionTableError."""
