@@ -12,9 +12,18 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from wattspan.otlp.json_text import JsonText
 from wattspan.otlp.wire import BOOL, BYTES, DOUBLE, INT, KVLIST, NONE, STRING, SpanTable, SpanTableBuilder
-from wattspan.otlp.wire.keyset import is_own_key
 
 CAPTURES = Path(__file__).parents[1] / "captures"
+OURS = frozenset(
+    (
+        "wattspan.basis",
+        "wattspan.edition",
+        "wattspan.pue",
+        "wattspan.x",
+        "gen_ai.usage.co2e_g",
+        "gen_ai.usage.energy_kwh",
+    )
+)
 MARK = '{"key":"wattspan.basis","value":{"stringValue":"modelled"}}'
 
 
@@ -27,7 +36,7 @@ def read(text: str | bytes, *keys: str) -> tuple[JsonText, SpanTable]:
 
 def spliced(text: str | bytes, additions: Sequence[str | None]) -> str:
     message, _ = read(text)
-    return message.spliced(additions, lambda _, key: is_own_key(key)).decode("utf-8", "surrogateescape")
+    return message.spliced(additions, lambda _: OURS).decode("utf-8", "surrogateescape")
 
 
 def document(*spans: str) -> str:
@@ -187,7 +196,7 @@ def test_other_signals_and_empty_requests_have_no_spans_and_no_problem() -> None
 def test_what_cannot_be_read_is_named_with_its_byte(text: str, offset: int, reason: str) -> None:
     message, table = read(text)
     assert [(p.offset, p.reason) for p in message.problems] == [(offset, reason)]
-    assert message.spliced([None] * table.n, lambda *_: True).decode() == text
+    assert message.spliced([None] * table.n, lambda _: OURS).decode() == text
 
 
 def test_spans_before_a_cut_are_read_and_enriched_and_the_rest_stays() -> None:
@@ -241,6 +250,11 @@ def test_an_addition_lands_at_the_end_of_the_attributes_and_nothing_else_moves(
     assert spliced(document(expected), [other]) == document(expected.replace("modelled", "no_usage"))
 
 
+def test_attributes_that_are_no_array_are_left_as_they_are() -> None:
+    text = document('{"name":"x","attributes":[],"attributes":5}')
+    assert spliced(text, [MARK]) == text
+
+
 def test_an_empty_addition_only_takes_ours_out() -> None:
     assert spliced(document(f'{{"attributes":[{{"key":"b"}},{MARK}]}}'), [""]) == document(
         '{"attributes":[{"key":"b"}]}'
@@ -255,7 +269,7 @@ def test_bytes_that_are_not_utf8_and_a_byte_order_mark_stay_as_they_are() -> Non
     assert [(p.offset, p.reason) for p in message.problems] == [
         (text.index(b"\xff"), "not UTF-8 here; the bytes are kept as they are")
     ]
-    out = message.spliced([MARK], lambda *_: True)
+    out = message.spliced([MARK], lambda _: OURS)
     assert out == text.replace(b'"attributes":[', b'"attributes":[' + MARK.encode())
 
 
@@ -357,7 +371,7 @@ def test_splice_then_parse_equals_parse_then_edit(
     text = json.dumps(content, indent=indent, ensure_ascii=ascii_)
     message, table = read(text.encode("utf-8", "surrogatepass"))
     choices = data.draw(st.lists(st.sampled_from([None, "", MARK]), min_size=table.n, max_size=table.n))
-    out = message.spliced(choices, lambda _, key: is_own_key(key))
+    out = message.spliced(choices, lambda _: OURS)
     spans = [
         span
         for resource in content.get("resourceSpans", [])
@@ -370,7 +384,7 @@ def test_splice_then_parse_equals_parse_then_edit(
         kept = [
             a
             for a in span.get("attributes", [])
-            if not (isinstance(a, dict) and isinstance(a.get("key"), str) and is_own_key(a["key"]))
+            if not (isinstance(a, dict) and isinstance(a.get("key"), str) and a["key"] in OURS)
         ]
         if choice:
             kept.append(json.loads(choice))
@@ -378,7 +392,17 @@ def test_splice_then_parse_equals_parse_then_edit(
             span["attributes"] = kept
     assert json.loads(out) == content
     again, _ = read(out)
-    assert again.spliced(choices, lambda _, key: is_own_key(key)) == out
+    assert again.spliced(choices, lambda _: OURS) == out
+
+
+@given(DOCUMENTS, st.data())
+def test_where_nothing_is_cut_the_same_comes_out_as_where_nothing_matches_the_cut(
+    content: Any, data: st.DataObject
+) -> None:
+    text = json.dumps(content, indent=data.draw(st.sampled_from([None, 1]))).encode()
+    message, table = read(text)
+    choices = data.draw(st.lists(st.sampled_from([None, "", MARK]), min_size=table.n, max_size=table.n))
+    assert message.spliced(choices, lambda _: ()) == message.spliced(choices, lambda _: ("no such key",))
 
 
 @given(st.text() | st.binary(), st.integers(0, 400), st.integers(0, 400))
@@ -387,4 +411,4 @@ def test_damaged_text_never_raises_and_never_changes(noise: Any, begin: int, end
     noise = noise.encode("utf-8", "surrogatepass") if isinstance(noise, str) else noise
     broken = text[:begin] + noise + text[end:]
     message, table = read(broken)
-    assert message.spliced([None] * table.n, lambda *_: True) == broken
+    assert message.spliced([None] * table.n, lambda _: OURS) == broken

@@ -36,6 +36,8 @@ KEYS: Final = KeySet(tuple(dict.fromkeys((*DIALECT_KEYS, *OWN_KEYS))))
 """What is scanned for: what the dialects read, and our own keys, to see what is there already."""
 
 _PREFIXED_KEYS: Final = tuple(key for key in OWN_KEYS if key.startswith(OWN_PREFIX))
+_PREFIXED_SET: Final = frozenset(_PREFIXED_KEYS)
+_OWN_SET: Final = frozenset(OWN_KEYS)
 
 
 MessageProblem = tuple[int, Problem]
@@ -262,10 +264,14 @@ class _Edits:
         """`text`, read from `data`, whose spans are `rows` of the table, edited."""
         if not self._is_edited[rows].any():
             return data
-        keeps = self._keeps_foreign[rows]
-        return text.spliced(
-            self._json[rows], lambda span, key: key in (_PREFIXED_KEYS if keeps[span] else OWN_KEYS)
-        )
+        keeps, carries = self._keeps_foreign[rows], self._table.own_attr[rows]
+
+        def cut_from(span: int) -> frozenset[str]:
+            if not carries[span]:
+                return frozenset()
+            return _PREFIXED_SET if keeps[span] else _OWN_SET
+
+        return text.spliced(self._json[rows], cut_from)
 
 
 class _Piece(NamedTuple):

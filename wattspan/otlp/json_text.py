@@ -12,8 +12,7 @@ import binascii
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from wattspan.otlp.problems import Problem
@@ -25,13 +24,16 @@ from wattspan.otlp.wire import (
     INT,
     KVLIST,
     NONE,
+    OWN_PREFIX,
     STRING,
     SpanTableBuilder,
-    is_own_key,
 )
 from wattspan.otlp.wire.table import Attribute
 
 _SPACE = re.compile(r"[ \t\r\n]*")
+_MEMBER = re.compile(r'[ \t\r\n]*"([^"\\]*)"[ \t\r\n]*:[ \t\r\n]*')
+_SCALAR = re.compile(r'(?:"[^"\\]*"|-?[0-9]+|true|false|null)[ \t\r\n]*([,}])')
+"""Most members of a span are short: one match passes over each. What these do not match is read with care."""
 _MARK = re.compile(r'["{}\[\]]')
 _STRING_REST = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _OTHER_SIGNALS: Final = ("resourceMetrics", "resourceLogs", "resourceProfiles")
@@ -55,7 +57,7 @@ class JsonText:
     """One OTLP JSON text whose spans were added to a builder, in the order of `spans`."""
 
     def __init__(self, data: bytes, builder: SpanTableBuilder, wanted: Mapping[str, object]) -> None:
-        """Read `data`; attributes whose key is in `wanted`, and keys of ours, go into the builder.
+        """Read `data`; attributes whose key is in `wanted` or begins with our prefix go into the builder.
 
         Nothing raises: what cannot be read is in `problems`, and the spans before it are there.
         """
@@ -180,7 +182,7 @@ class JsonText:
         for attribute in attributes if isinstance(attributes, list) else ():
             if isinstance(attribute, dict):
                 key = attribute.get("key")
-                if isinstance(key, str) and (key in wanted or is_own_key(key)):
+                if isinstance(key, str) and (key in wanted or key.startswith(OWN_PREFIX)):
                     read.append((key, *_any_value(attribute.get("value"))))
         return read
 
@@ -213,22 +215,31 @@ class JsonText:
         if text[at : at + 1] == "}":
             return at + 1
         while True:
-            if text[at : at + 1] != '"':
-                raise json.JSONDecodeError("expected a key in double quotes", text, at)
-            key, at = _decode(text, at)
-            at = self._space(at)
-            if text[at : at + 1] != ":":
-                raise json.JSONDecodeError("expected ':'", text, at)
-            at = self._space(at + 1)
+            member = _MEMBER.match(text, at)
+            key, at = (member[1], member.end()) if member else self._key(at)
             if found is not None:
                 found.append(key)
-            at = self._space(take[key](at) if key in take else self._skipped(at))
-            mark = text[at : at + 1]
+            if key not in take and (scalar := _SCALAR.match(text, at)):
+                at, mark = scalar.end() - 1, scalar[1]
+            else:
+                at = self._space(take[key](at) if key in take else self._skipped(at))
+                mark = text[at : at + 1]
             if mark == "}":
                 return at + 1
             if mark != ",":
                 raise json.JSONDecodeError("expected ',' or '}'", text, at)
             at = self._space(at + 1)
+
+    def _key(self, at: int) -> tuple[str, int]:
+        """The key at `at`, and where its value begins."""
+        at = self._space(at)
+        if self._text[at : at + 1] != '"':
+            raise json.JSONDecodeError("expected a key in double quotes", self._text, at)
+        key, at = _decode(self._text, at)
+        at = self._space(at)
+        if self._text[at : at + 1] != ":":
+            raise json.JSONDecodeError("expected ':'", self._text, at)
+        return str(key), self._space(at + 1)
 
     def _elements(self, at: int, take: Callable[[int], int]) -> int:
         """Walk the array at `at`; null counts as an empty one."""
@@ -284,6 +295,8 @@ class JsonText:
         raise json.JSONDecodeError("a value that does not end", self._text, start)
 
     def _space(self, at: int) -> int:
+        if self._text[at : at + 1] > " ":
+            return at
         space = _SPACE.match(self._text, at)
         return space.end() if space else at
 
@@ -291,12 +304,12 @@ class JsonText:
         offset = len(self._text[:at].encode("utf-8", "surrogateescape"))
         self.problems.append(Problem(reason, offset=offset))
 
-    def spliced(self, additions: Sequence[str | None], is_cut: Callable[[int, str], bool]) -> bytes:
+    def spliced(self, additions: Sequence[str | None], cut_from: Callable[[int], Collection[str]]) -> bytes:
         """The text with attributes added, as bytes.
 
         `additions[i]`: JSON objects, separated by commas, to append to the attributes of span i (in the order
         of `spans`); "" appends none; None leaves the span as it is. Where there is an addition, attributes of
-        span i for which `is_cut(i, key)` holds are taken out.
+        span i whose keys are in `cut_from(i)` are taken out.
         """
         text = self._text
         pieces: list[str] = []
@@ -307,12 +320,12 @@ class JsonText:
                 continue
             start, end = self.spans[index]
             pieces.append(text[done:start])
-            pieces.append(self._span_with(start, end, addition, partial(is_cut, index)))
+            pieces.append(self._span_with(start, end, addition, cut_from(index)))
             done = end
         pieces.append(text[done:])
         return "".join(pieces).encode("utf-8", "surrogateescape")
 
-    def _span_with(self, start: int, end: int, addition: str, is_cut: Callable[[str], bool]) -> str:
+    def _span_with(self, start: int, end: int, addition: str, cut: Collection[str]) -> str:
         text = self._text
         arrays: list[tuple[int, int]] = []
 
@@ -325,8 +338,14 @@ class JsonText:
             at, array_end = arrays[-1]  # of repeated members the last one counts
             if text.startswith("null", at):
                 array = f"[{addition}]"
+            elif text[at] != "[":
+                return text[start:end]
+            elif cut:
+                array = self._array_with(at, array_end, addition, cut)
             else:
-                array = self._array_with(at, array_end, addition, is_cut)
+                body = text[at : array_end - 1].rstrip(" \t\r\n")
+                comma = "," if addition and body != "[" else ""
+                array = f"{body}{comma}{addition}{text[at + len(body) : array_end]}"
             return text[start:at] + array + text[array_end:end]
         if not addition:
             return text[start:end]
@@ -334,7 +353,7 @@ class JsonText:
         comma = "" if body == "{" else ","
         return f'{body}{comma}"attributes":[{addition}]{text[start + len(body) : end]}'
 
-    def _array_with(self, at: int, end: int, addition: str, is_cut: Callable[[str], bool]) -> str:
+    def _array_with(self, at: int, end: int, addition: str, cut: Collection[str]) -> str:
         """The attribute array at `at`, without what is cut, the addition after the last that stays."""
         text = self._text
         kept: list[str] = []
@@ -348,7 +367,7 @@ class JsonText:
             if last == at + 1:
                 first_gap = gap
             key = attribute.get("key") if isinstance(attribute, dict) else None
-            if not (isinstance(key, str) and is_cut(key)):
+            if not (isinstance(key, str) and key in cut):
                 kept.append((gap if kept else first_gap) + text[start:element_end])
             last = element_end
             return element_end
@@ -373,6 +392,10 @@ def _shown(value: Any) -> str:
 
 def _any_value(value: Any) -> tuple[int, object]:
     """Type and value of an AnyValue object; what cannot be an integer stays a text, to be reported."""
+    if isinstance(value, dict) and len(value) == 1:
+        ((name, inner),) = value.items()
+        if name == "stringValue" and isinstance(inner, str):
+            return STRING, inner
     match value:
         case {"stringValue": str(text)}:
             return STRING, text
