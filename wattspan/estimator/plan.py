@@ -12,10 +12,12 @@ from wattspan.estimator.deployments import Deployment, Metered
 from wattspan.estimator.energy import Coefficients, coefficients
 from wattspan.estimator.spread import Z90, combined_ln_g, factors_of
 from wattspan.grid import Embedded, Intensity
-from wattspan.methodology import Edition, Form, Host
-from wattspan.methodology.models import Model, Registry
+from wattspan.methodology import Edition, Host
+from wattspan.methodology.models import Model
 from wattspan.places import Place, PlaceKey, Places
 
+MAKERS_OWN = frozenset({"closed", "unknown"})
+"""Tiers of models without published weights: with no provider named, their maker serves them."""
 SECONDS_PER_YEAR = 365.25 * 86_400
 J_PER_KWH = 3.6e6
 J_PER_TOKEN_FROM_WH_PER_1K = 3.6
@@ -82,11 +84,11 @@ class Planner:
         self, edition: Edition, places: Places, grid: Embedded, deployments: Sequence[Deployment]
     ) -> None:
         self.edition = edition
-        self.registry: Registry = edition.registry
+        self.registry = edition.registry
         self.places = places
         self.grid = grid
         self.deployments = tuple(deployments)
-        self._form: Form = edition.form
+        self._form = edition.form
         self._hosts = edition.hosts
         self._tiers: Mapping[str, Mapping[str, object]] = edition.spreads["tiers"]
         self._plans: dict[PlanKey, Plan] = {}
@@ -103,14 +105,16 @@ class Planner:
     def resolve(self, key: PlanKey) -> Model | None:
         """The registry's model for a call: by the response model, else by the requested one."""
         for name in (key.model, key.request_model):
-            if name and (model := self.registry.resolve(name, key.provider).model):
-                return model
+            if name:
+                match = self.registry.resolve(name, key.provider)
+                if model := match.at(str(key.year)) if key.year else match.model:
+                    return model
         return None
 
     def _make(self, key: PlanKey) -> Plan:
         model = self.resolve(key)
         deployment = self._deployment(key, model)
-        place = self._place(key, deployment)
+        place = self._place(key, model, deployment)
         shape = model or self.registry.unknown(key.operation)
         host = self._host(shape, key, deployment)
         per_token = coefficients(
@@ -178,11 +182,14 @@ class Planner:
                 return deployment
         return None
 
-    def _place(self, key: PlanKey, deployment: Deployment | None) -> Place:
+    def _place(self, key: PlanKey, model: Model | None, deployment: Deployment | None) -> Place:
+        provider = key.provider
+        if not (provider or key.host or key.is_self_hosted) and model and model.tier in MAKERS_OWN:
+            provider = model.provider
         region = deployment.region if deployment and deployment.region else key.span_region
         place = self.places.resolve(
             PlaceKey(
-                provider=key.provider,
+                provider=provider,
                 model=key.model,
                 request_model=key.request_model,
                 host=key.host,

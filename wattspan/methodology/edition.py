@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wattspan.methodology.digest import MANIFEST, SEPARATE_PARTS, combine, list_files, part_of
+from wattspan.methodology.models import Registry
 from wattspan.methodology.parameters import Form, Host
 
 EDITIONS_FOLDER = Path(__file__).with_name("editions")
@@ -119,6 +120,12 @@ class Edition:
             )
             for name, row in self.read_json("hosts.json").items()
         }
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The models of the edition; closed ones are of unknown size where the mpl part was deleted."""
+        guesses = self.read_json("mpl/models.json") if self.has("mpl/models.json") else None
+        return Registry.from_edition_files(self.read_json("models.json"), guesses)
 
     @cached_property
     def spreads(self) -> dict[str, Any]:
