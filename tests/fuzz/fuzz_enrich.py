@@ -42,12 +42,16 @@ else:
     from wattspan.otlp.files import enrich_stream
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "otlp"))
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from otlp_spans import CAPTURES, as_otlp_json, spans_of, without_own
 
 from wattspan.estimator import Estimator
+from wattspan.otlp.attributes import OWN_KEYS
+from wattspan.otlp.dialects import DIALECT_KEYS
 from wattspan.otlp.wire import is_own_key
 
+KEYS = (*OWN_KEYS, *DIALECT_KEYS)
 NAMES = ("", "x.binpb", "x.json", "x.jsonl", "x.jsonl.gz")
 TOKENS = (
     b"gen_ai.usage.input_tokens",
@@ -71,6 +75,25 @@ TOKENS = (
         for word in ["null", "NaN", "-1", "1e999", "1000000000000", "[", "]", "{", "}", ",", ":"]
     ),
     *(bytes([byte]) for byte in (0x00, 0x0A, 0x0D, 0x12, 0x4A, 0xFF)),
+)
+VALUES = (
+    AnyValue(string_value="2026.11"),
+    AnyValue(string_value="reported"),
+    AnyValue(string_value="duplicate"),
+    AnyValue(string_value="chat"),
+    AnyValue(string_value="invoke_agent"),
+    AnyValue(string_value="12"),
+    AnyValue(string_value=""),
+    AnyValue(int_value=0),
+    AnyValue(int_value=5),
+    AnyValue(int_value=-1),
+    AnyValue(int_value=10**12),
+    AnyValue(double_value=0.5),
+    AnyValue(double_value=float("nan")),
+    AnyValue(double_value=float("inf")),
+    AnyValue(bool_value=True),
+    AnyValue(bytes_value=b"\xff"),
+    AnyValue(),
 )
 ESTIMATOR = Estimator()
 seen: Counter[str] = Counter()
@@ -103,8 +126,13 @@ def check(data: bytes) -> None:
         and b"gen_ai.usage.co2e" not in content
     ):
         assert len(out) >= len(content), "bytes were lost"
-    if not _same_protobuf(content, out) and shape_of(content[:65536], name) in (Shape.JSON, Shape.JSON_LINES):
-        _same_json(content, out)
+    if _same_protobuf(content, out):
+        return
+    shape = shape_of(content[:65536], name)
+    if shape is Shape.JSON:
+        _same_json([content], [out])
+    elif shape is Shape.JSON_LINES:
+        _same_json(content.split(b"\n"), out.split(b"\n"))
 
 
 def _same_protobuf(content: bytes, out: bytes) -> bool:
@@ -123,15 +151,14 @@ def _same_protobuf(content: bytes, out: bytes) -> bool:
     return True
 
 
-def _same_json(content: bytes, out: bytes) -> None:
-    before, after = content.split(b"\n"), out.split(b"\n")
+def _same_json(before: list[bytes], after: list[bytes]) -> None:
     assert len(before) == len(after), "lines were lost"
     for line, marked in zip(before, after, strict=True):
         try:
             was = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        seen["json lines"] += 1
+        seen["json"] += 1
         assert _bare(was) == _bare(json.loads(marked)), "something that is not ours changed"
 
 
@@ -205,12 +232,42 @@ def mutated(data: bytes, chance: random.Random, others: list[bytes]) -> bytes:
     return bytes(changed)
 
 
+def reshaped(chance: random.Random, messages: list[TracesData]) -> bytes:
+    """A valid message with other attributes, ids and order than a real one, in any shape of file."""
+    message = TracesData()
+    message.CopyFrom(chance.choice(messages))
+    spans = spans_of(message)
+    for _ in range(chance.choice((1, 3, 10))):
+        span = chance.choice(spans)
+        match chance.randrange(6):
+            case 0:
+                span.attributes.add(key=chance.choice(KEYS), value=chance.choice(VALUES))
+            case 1 if span.attributes:
+                chance.choice(span.attributes).value.CopyFrom(chance.choice(VALUES))
+            case 2 if span.attributes:
+                del span.attributes[chance.randrange(len(span.attributes))]
+            case 3:
+                span.parent_span_id = chance.choice(spans).span_id
+            case 4:
+                span.span_id, span.trace_id = chance.choice(spans).span_id, chance.choice(spans).trace_id
+            case _:
+                span.end_time_unix_nano = chance.choice((0, 1, 2**63, 2**64 - 1, span.start_time_unix_nano))
+    raw = message.SerializeToString()
+    shape = chance.randrange(4)
+    if shape == 3:
+        return b"\0" + len(raw).to_bytes(4, "big") + raw
+    return b"\0" + (raw if shape == 0 else as_otlp_json(message, indent=chance.choice((None, 1))))
+
+
 def by_chance(minutes: float, seed: int) -> None:
     """Random mutations of the seeds until the time is over."""
     chance, inputs, runs = random.Random(seed), seeds(), 0
+    messages = [TracesData.FromString(path.read_bytes()) for path in sorted(CAPTURES.rglob("*.binpb"))]
+    messages = [message for message in messages if spans_of(message)]
     end = time.monotonic() + minutes * 60
     while time.monotonic() < end:
-        data = mutated(chance.choice(inputs), chance, inputs)
+        is_valid = chance.random() < 0.3
+        data = reshaped(chance, messages) if is_valid else mutated(chance.choice(inputs), chance, inputs)
         try:
             check(data)
         except BaseException:
