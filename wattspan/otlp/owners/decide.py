@@ -1,0 +1,116 @@
+"""`decide`: one owner a call, over all spans of a table, and over those of earlier tables that a memory
+holds."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+
+import numpy as np
+
+from wattspan.calls import CallBatch
+from wattspan.otlp.dialects import Reading
+from wattspan.otlp.owners.batch import Batch, Flags, Hashes, Traces, trace_hashes
+from wattspan.otlp.owners.facts import supply
+from wattspan.otlp.owners.look import Look, quick_look
+from wattspan.otlp.owners.memory import OwnerMemory
+from wattspan.otlp.owners.node import Node
+from wattspan.otlp.owners.settle import Tally, settle
+from wattspan.otlp.wire import SpanTable
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ownership:
+    """Which call of a reading owns its energy; all arrays as long as the reading."""
+
+    calls: CallBatch
+    """The reading's calls; owners have what only their copies knew (cache, reasoning, host, region,
+    model)."""
+    is_owner: Flags
+    """The call stands for itself. The others get no energy."""
+    owner_span_id: Hashes
+    """Span id of the owner; the call's own where it is the owner, 0 where the owner has none."""
+
+
+def decide(spans: SpanTable, reading: Reading, memory: OwnerMemory | None = None) -> Ownership:
+    """Find the owner of each call in `reading`, which was read from `spans`.
+
+    Without a memory the table is taken for all there is of its traces. With one, calls of earlier tables of
+    the same memory are taken into account, and the calls of this one are remembered; what was told of earlier
+    calls stands, so a call whose first span had no usage may be counted twice (`OwnerMemory.superseded`).
+    """
+    if len(reading) == 0:
+        if memory is not None and len(memory):
+            _remember_links(spans, Traces(spans, trace_hashes(spans)), memory)
+        return Ownership(reading.calls, np.zeros(0, np.bool_), np.zeros(0, np.uint64))
+    batch = Batch(spans, reading)
+    look = quick_look(spans, reading, batch)
+    needs_care = look.needs_care
+    trace_ids = _trace_ids(spans, reading, batch) if memory is not None else []
+    if memory is not None:
+        needs_care |= np.array([trace_id in memory for trace_id in trace_ids], dtype=np.bool_)
+    pairs: list[tuple[int, int]] = []
+    for group in needs_care.nonzero()[0].tolist():
+        nodes = _settle_group(batch, group, trace_ids[group] if memory is not None else b"", memory)
+        _tell(nodes, look, pairs)
+        if memory is not None:
+            memory.trace(trace_ids[group]).settle()
+    if memory is not None:
+        for group in (~needs_care).nonzero()[0].tolist():
+            trace = memory.trace(trace_ids[group])
+            trace.unread.append((batch, group))
+            memory.keep(trace, batch.size(group))
+        _remember_links(spans, batch.traces, memory, set(trace_ids))
+    return Ownership(_supplied(reading, batch, look, pairs), look.is_owner, look.owner_span_id)
+
+
+def _supplied(reading: Reading, batch: Batch, look: Look, pairs: list[tuple[int, int]]) -> CallBatch:
+    settled = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    sure = ~look.needs_care[batch.group[look.copies]]
+    copies = np.concatenate((look.copies[sure], settled[:, 0]))
+    owners = np.concatenate((look.owners[sure], settled[:, 1]))
+    return supply(reading.calls, copies, owners)
+
+
+def _settle_group(batch: Batch, group: int, trace_id: bytes, memory: OwnerMemory | None) -> list[Node]:
+    if memory is None:
+        nodes = batch.nodes(group)
+        settle(nodes, batch.links(group), Tally())
+        return nodes
+    trace = memory.trace(trace_id)
+    trace.unfold()
+    trace.settle()
+    nodes = trace.add(batch, group)
+    settle(trace.nodes, trace.parent_of, memory.tally)
+    memory.keep(trace, len(nodes))
+    return nodes
+
+
+def _tell(nodes: list[Node], look: Look, pairs: list[tuple[int, int]]) -> None:
+    for node in nodes:
+        owner, is_copy = node, True
+        while owner.owner is not None:
+            is_copy = is_copy and owner.is_copy
+            owner = owner.owner
+        look.is_owner[node.call] = owner is node
+        look.owner_span_id[node.call] = owner.span_id
+        if is_copy and owner is not node and owner.call >= 0:
+            pairs.append((node.call, owner.call))
+
+
+def _trace_ids(spans: SpanTable, reading: Reading, batch: Batch) -> list[bytes]:
+    rows = reading.rows[batch.order[batch.bounds[:-1]]]
+    return [row.tobytes() for row in spans.trace_id[rows]]
+
+
+def _remember_links(
+    spans: SpanTable, traces: Traces, memory: OwnerMemory, settled: Set[bytes] = frozenset()
+) -> None:
+    """Remember the parents of spans without calls, in traces that have calls in memory."""
+    for trace_hash, row in traces.distinct():
+        trace_id = spans.trace_id[row].tobytes()
+        if trace_id in memory and trace_id not in settled:
+            trace = memory.trace(trace_id)
+            trace.unfold()
+            trace.parent_of.update(traces.links(trace_hash))
+            memory.keep(trace)
