@@ -7,6 +7,7 @@ old one. The same evidence gives the same bytes.
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import sys
 import tempfile
@@ -19,6 +20,9 @@ from evidence.edition.document import write_document
 from wattspan.methodology import LATEST, Edition
 from wattspan.methodology.digest import MANIFEST, list_files, make_manifest
 from wattspan.methodology.edition import EDITIONS_FOLDER
+
+
+PINS = Path(__file__).parents[2] / "tests" / "methodology" / "edition_digests.json"
 
 
 class ReleasedEditionError(RuntimeError):
@@ -53,11 +57,20 @@ def publish(built: Path, target: Path) -> None:
     shutil.copytree(built, target)
 
 
+def pin(edition: Edition, path: Path = PINS) -> None:
+    """Write the digests of an edition to the file that the tests hold every shipped edition to."""
+    pins = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    parts = {name: part["digest"] for name, part in edition.manifest["parts"].items()}
+    pins[edition.name] = {"digest": edition.manifest["digest"], "parts": parts}
+    write_json(path, pins)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build the edition and say what was written; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m evidence.edition", description=__doc__)
     parser.add_argument("--name", default=LATEST, help="name of the edition (default: %(default)s)")
     parser.add_argument("--release", action="store_true", help="mark the edition as released, for good")
+    parser.add_argument("--pin", action="store_true", help=f"write its digests to {PINS.name} for the tests")
     options = parser.parse_args(arguments)
     target = EDITIONS_FOLDER / options.name
     energy.write_residuals()
@@ -71,6 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(error, file=sys.stderr)
             return 1
     edition = Edition(target)
+    if options.pin:
+        pin(edition)
     print(f"edition {edition.name} ({edition.status}) {edition.digest}")
     for name, part in edition.manifest["parts"].items():
         print(f"  {name:5} {len(part['files']):4} files  {part['digest']}")

@@ -1,10 +1,11 @@
 """`make edition`: the same evidence gives the same bytes, and a released edition is never changed."""
 
+import json
 import shutil
 
 import pytest
 
-from evidence.edition.__main__ import ReleasedEditionError, build_into, publish
+from evidence.edition.__main__ import ReleasedEditionError, build_into, pin, publish
 from evidence.edition.canonical import significant, write_json
 from wattspan.methodology import LATEST, Edition, verify
 from wattspan.methodology.digest import MANIFEST, list_files, make_manifest
@@ -80,6 +81,17 @@ def test_releasing_a_draft_keeps_its_digest(tmp_path):
     publish(make_edition(tmp_path / "new" / "2026.11", "{}", "released"), target)
     assert Edition(target).status == "released"
     assert Edition(target).digest == digest
+
+
+def test_pinning_adds_an_edition_and_keeps_the_others(tmp_path):
+    edition = Edition(make_edition(tmp_path / "2026.11", "{}", "draft"))
+    pins = tmp_path / "pins.json"
+    pins.write_text('{"2026.8": {"digest": "old", "parts": {}}}')
+    pin(edition, pins)
+    found = json.loads(pins.read_text())
+    assert found["2026.8"] == {"digest": "old", "parts": {}}
+    assert found["2026.11"]["digest"] == edition.digest
+    assert sorted(found["2026.11"]["parts"]) == ["core"]
 
 
 @pytest.mark.parametrize("parts", [("odbl",), ("mpl",), ("odbl", "mpl")])
