@@ -21,7 +21,6 @@ from wattspan.methodology import LATEST, Edition
 from wattspan.methodology.digest import MANIFEST, list_files, make_manifest
 from wattspan.methodology.edition import EDITIONS_FOLDER
 
-
 PINS = Path(__file__).parents[2] / "tests" / "methodology" / "edition_digests.json"
 
 
