@@ -1,8 +1,8 @@
 """The model registry of an edition, and which of its models an id in a trace means.
 
-A model that the registry does not know is unknown: there is no guessing and no nearest name. `models.json` of an edition is
-compiled from evidence/models; `mpl/models.json` holds other people's guesses of closed models' sizes and may be deleted, in
-which case those models are estimated by their size class.
+A model that the registry does not know is unknown: there is no guessing and no nearest name. `models.json` of
+an edition is compiled from evidence/models; `mpl/models.json` holds other people's guesses of closed models'
+sizes and may be deleted, in which case those models are estimated by their size class.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from wattspan.methodology.names import (
     split_tag,
     unwrap,
 )
-from wattspan.methodology.parameters import Architecture
+from wattspan.methodology.parameters import PREFILL_ONLY_KINDS, Architecture
 
 GPU_MEMORY_GB = 80.0
 MEMORY_RESERVE = 1.2
@@ -37,7 +37,7 @@ CACHED_NAMES = 65_536
 
 
 def replica_gpus(total_b: float, precision: str) -> int:
-    """GPUs of 80 GB that one replica takes: the weights and a fifth more, as a power of two (energy.md, draft table)."""
+    """GPUs of 80 GB that one replica takes: room for the weights and a fifth more, as a power of two."""
     needed = MEMORY_RESERVE * total_b * BYTES_PER_WEIGHT[precision] / GPU_MEMORY_GB
     return int(2 ** math.ceil(math.log2(needed))) if needed > 1 else 1
 
@@ -158,7 +158,7 @@ class Match(NamedTuple):
     """For a dated alias: from when it meant which model; None where no source says."""
 
     def at(self, day: str) -> Model | None:
-        """The model meant on a day, as an ISO date or the beginning of one ("2026": by the end of the year)."""
+        """The model meant on a day, given as an ISO date or the beginning of one ("2026": at its end)."""
         found = self.timeline[0][1] if self.timeline else self.model
         for start, model in self.timeline:
             if start[: len(day)] <= day:
@@ -204,7 +204,7 @@ class Registry:
     def from_edition_files(
         cls, models_json: Mapping[str, Any], mpl_json: Mapping[str, Any] | None
     ) -> Registry:
-        """The registry from the parsed models.json and mpl/models.json (None where that folder was deleted)."""
+        """The registry from the parsed models.json and mpl/models.json (None where that was deleted)."""
         return _Reader(models_json, mpl_json).registry()
 
     def get(self, model_id: str) -> Model | None:
@@ -218,8 +218,8 @@ class Registry:
     def resolve(self, name: str, provider: str = "") -> Match:
         """What the id `name` means; any text is answered, never with an exception.
 
-        `provider`: as on the span. Only "ollama" matters: there a name without a tag is Ollama's default size. Others are
-        no evidence, since servers of every kind call themselves openai.
+        `provider`: as on the span. Only "ollama" matters: there a name without a tag is the default size.
+        Others are no evidence, since servers of every kind call themselves openai.
         """
         if len(name) > MAX_NAME_LENGTH:
             return NO_MATCH
@@ -263,6 +263,10 @@ class Registry:
         spelling, precision_named = normalise(name), ""
         for _ in range(4):
             found = self._found(spelling, wrapped.vendor) or self._snapshot(spelling, wrapped.vendor)
+            if found and tag and len(found.timeline) > 1:
+                return (
+                    None  # a moving name is the maker's own; under another host's tag it meant a fixed model
+                )
             if found:
                 return self._match(found, "rule", spelling, precision_named)
             split = self._rules.split_precision(spelling)
@@ -290,21 +294,23 @@ class Registry:
     def _snapshot(self, spelling: str, vendor: str) -> _Name | None:
         for base, form in snapshots(spelling):
             found = self._found(base, vendor)
-            if found and len(found.timeline) == 1 and (model := found.timeline[0][1]):
-                if form in self._snapshot_forms.get(model.id, ()):
-                    return found
+            model = found.timeline[0][1] if found and len(found.timeline) == 1 else None
+            if model and form in self._snapshot_forms.get(model.id, ()):
+                return found
         return None
 
     def _ollama_match(self, name: str, tag: str, *, explicit: bool) -> Match | None:
         """A name of Ollama's library; without `explicit` only where the tag shows that it is one."""
-        if not tag and not explicit:
+        if not explicit and (not tag or is_serving_tag(tag, self._rules)):
             return None
-        for key, precision in ollama_keys(name.removeprefix("library/"), tag, self._rules):
+        for key, named in ollama_keys(name.removeprefix("library/"), tag, self._rules):
             if model_id := self._ollama.get(key):
                 model = self.models[model_id]
-                if model.kind in {"embedding", "rerank"}:
+                if model.kind in PREFILL_ONLY_KINDS:
                     return Match(model, "rule", key, "")
-                return Match(model.with_precision(precision), "rule", key, precision)
+                is_four_bit = model.architecture.precision == "fp4"
+                precision = named or ("" if is_four_bit else self._rules.ollama_precision)
+                return Match(model.with_precision(precision) if precision else model, "rule", key, precision)
         return None
 
     def _match(self, found: _Name, how: str, base: str, precision: str) -> Match:

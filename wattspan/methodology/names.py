@@ -1,7 +1,7 @@
 """Model ids as they come in traces: what is wrapped around the name, taken off by rules that are data.
 
-Nothing here matches by likeness. Routers, region profiles, vendor prefixes, number formats and snapshot dates are taken off
-one at a time; what is left must equal a name of the registry, or the id is unknown.
+Nothing here matches by likeness. Routers, region profiles, vendor prefixes, number formats and snapshot dates
+are taken off one at a time; what is left must equal a name of the registry, or the id is unknown.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ MAX_NAME_LENGTH = 400
 _BETWEEN_DIGITS = re.compile(r"(?<=\d)[.p](?=\d)")
 _CLOUD_REGION = re.compile(r"[a-z]{2}(?:-gov|-iso[a-z]?)?-[a-z]+-\d")
 _ARN_KINDS = frozenset({"foundation-model", "inference-profile"})
-_TWO_DIGITS = frozenset(f"{number:02d}" for number in range(100))
 _MONTHS = frozenset(f"{number:02d}" for number in range(1, 13))
 _DAYS = frozenset(f"{number:02d}" for number in range(1, 32))
 _YEARS = frozenset(f"20{number}" for number in range(20, 40))
@@ -96,8 +95,8 @@ def normalise(name: str) -> str:
 def unwrap(text: str, rules: NameRules) -> Iterator[Wrapped]:
     """The readings of a lower-case id, in the order in which they are to be tried.
 
-    Nothing is yielded where the id says that it is somebody's own: an opaque deployment ARN, an endpoint, a tuned model, a
-    Fireworks account.
+    Nothing is yielded where the id says that it is somebody's own: an opaque deployment ARN, an endpoint, a
+    tuned model, a Fireworks account.
     """
     if text.startswith("arn:"):
         text = _arn_resource(text)
@@ -126,14 +125,10 @@ def unwrap(text: str, rules: NameRules) -> Iterator[Wrapped]:
         if len(rest) == 1:
             if head in rules.orgs:
                 yield from _dotted(rest[0], rules.orgs[head], is_ollama, rules)
-            elif head in rules.reuploaders:
+            if head in rules.reuploaders:
                 yield from _dotted(rest[0], "*", is_ollama, rules)
         if not (head in rules.routers or head in rules.router_words or _CLOUD_REGION.fullmatch(head)):
-            if head in rules.reuploaders and len(rest) == 1 and head in rules.orgs:
-                yield from _dotted(rest[0], "*", is_ollama, rules)
             return
-        if len(rest) == 1 and head in rules.reuploaders:
-            yield from _dotted(rest[0], "*", is_ollama, rules)
         is_ollama = is_ollama or head in rules.ollama_routers
         segments = rest
 
@@ -148,7 +143,7 @@ def _arn_resource(text: str) -> str:
 
 
 def _dotted(name: str, vendor: str, is_ollama: bool, rules: NameRules) -> Iterator[Wrapped]:
-    """The name with its Bedrock profile and vendor taken off: us.anthropic.claude-... is claude-... of anthropic."""
+    """The name without Bedrock's profile and vendor: us.anthropic.claude-... is claude-... of anthropic."""
     name = name.partition(".ft-")[0]
     head, dot, rest = name.partition(".")
     if dot and head in rules.profiles and "." in rest:
@@ -178,7 +173,8 @@ def is_serving_tag(tag: str, rules: NameRules) -> bool:
 def snapshots(name: str) -> Iterator[tuple[str, str]]:
     """Readings of a normalised name as base and snapshot: (base, form).
 
-    Forms: iso -2024-08-06, compact -20250929, mm-yyyy -09-2025, mm-dd -05-06, mmdd -0709, yymm -2507, revision -001.
+    Forms: iso -2024-08-06, compact -20250929, mm-yyyy -09-2025, mm-dd -05-06, mmdd -0709, yymm -2507,
+    revision -001.
     """
     parts = name.rsplit("-", 3)
     if len(parts) == 4 and parts[1] in _YEARS and parts[2] in _MONTHS and parts[3] in _DAYS:
@@ -204,7 +200,7 @@ def snapshots(name: str) -> Iterator[tuple[str, str]]:
 
 
 def ollama_keys(name: str, tag: str, rules: NameRules) -> Iterator[tuple[str, str]]:
-    """Keys under which an Ollama tag may be listed, with the number format the tag names or Ollama's default.
+    """Keys under which an Ollama tag may be listed, with the number format that the tag names.
 
     llama3.1:8b-instruct-q4_K_M is llama3.1:8b where every part behind the size leaves the model as it is.
     """
@@ -214,9 +210,9 @@ def ollama_keys(name: str, tag: str, rules: NameRules) -> Iterator[tuple[str, st
     parts = [part for part in rest.split("-") if part]
     for length in range(len(parts), 0, -1):
         if all(part in rules.ollama_variants for part in parts[length:]):
-            yield f"{name}:{'-'.join(parts[:length])}", precision or rules.ollama_precision
+            yield f"{name}:{'-'.join(parts[:length])}", precision
     if all(part in rules.ollama_variants for part in parts):
-        yield f"{name}:latest", precision or rules.ollama_precision
+        yield f"{name}:latest", precision
 
 
 def bedrock_version(name: str) -> str | None:
