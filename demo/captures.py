@@ -42,7 +42,7 @@ class Capture:
     summary: Summary
     rows: list[Row]
     energy_if_summed_kwh: float
-    """What adding up every span would say: copies of calls counted as if they were calls."""
+    """What adding up every span would say: copies of calls, and agents that restate their children."""
 
     @property
     def title(self) -> str:
@@ -71,8 +71,8 @@ def enrich(path: Path, enricher: Enricher, out: Path) -> Capture:
     summary.spans = found.table.n
     summary.duplicates = len(found.duplicates)
     summary.add(found.calls, found.estimates)
-    copies = found.reading.calls.take(found.duplicates)
-    summed = summary.energy_kwh.central + float(np.nansum(enricher.estimator.estimate(copies).energy_kwh))
+    others = found.reading.calls.take(~found.ownership.is_owner)
+    summed = summary.energy_kwh.central + float(np.nansum(enricher.estimator.estimate(others).energy_kwh))
     return Capture(path.stem, found, summary, _rows(found), summed)
 
 
@@ -118,5 +118,5 @@ def _rows(found: Enriched) -> list[Row]:
     return [rows[span] for span in sorted(rows)]
 
 
-def _count(tokens: int, is_known: bool = True) -> str:
+def _count(tokens: int, is_known: bool = False) -> str:
     return f"{tokens:,}" if tokens or is_known else ""

@@ -18,7 +18,7 @@ from wattspan.otlp import wire
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """What runs here: versions, wire kernel, editions and whether they are whole; exit status 1 on a fault."""
+    """What runs here: versions, wire kernel, editions and whether they are whole; status 1 on a fault."""
     faults: list[str] = []
     found: dict[str, Any] = {
         "wattspan": wattspan.__version__,

@@ -17,7 +17,8 @@ from wattspan.methodology.models import Model
 from wattspan.places import Place, PlaceKey, Places
 
 MAKERS_OWN = frozenset({"closed", "unknown"})
-"""Tiers of models without published weights: with no provider named, their maker serves them."""
+"""Tiers of models without published weights: nobody hosts them himself, so a loopback host is a proxy, and
+with no provider named their maker serves them."""
 SECONDS_PER_YEAR = 365.25 * 86_400
 J_PER_KWH = 3.6e6
 J_PER_TOKEN_FROM_WH_PER_1K = 3.6
@@ -113,6 +114,8 @@ class Planner:
 
     def _make(self, key: PlanKey) -> Plan:
         model = self.resolve(key)
+        if model and model.tier in MAKERS_OWN:
+            key = key._replace(is_self_hosted=False)
         deployment = self._deployment(key, model)
         place = self._place(key, model, deployment)
         shape = model or self.registry.unknown(key.operation)
@@ -184,7 +187,7 @@ class Planner:
 
     def _place(self, key: PlanKey, model: Model | None, deployment: Deployment | None) -> Place:
         provider = key.provider
-        if not (provider or key.host or key.is_self_hosted) and model and model.tier in MAKERS_OWN:
+        if not (provider or key.host) and model and model.tier in MAKERS_OWN:
             provider = model.provider
         region = deployment.region if deployment and deployment.region else key.span_region
         place = self.places.resolve(
