@@ -109,7 +109,8 @@ def compile_models() -> dict[str, Any]:
         if model_id in rows_by_id:
             raise RegistryError(f"{row['file']}: the id {model_id} is used twice; ids are unique, rename one")
         rows_by_id[model_id] = row
-    compiled, ollama = [], {}
+    compiled: list[dict[str, Any]] = []
+    ollama: dict[str, str] = {}
     spelled: dict[str, str] = {}
     for model_id, document, row in models():
         compiled.append(_compile_model(model_id, document, row, rows_by_id))
@@ -314,7 +315,7 @@ def _pair(value: float | Sequence[float]) -> list[float]:
 
 def _attending_layers(shape: Mapping[str, Any]) -> float:
     share = min(1.0, shape.get("window", 0) / REFERENCE_CONTEXT)
-    return float(shape["layers"]) + shape.get("local_layers", 0) * share
+    return float(shape["layers"] + shape.get("local_layers", 0) * share)
 
 
 def _kv_kb(shape: Mapping[str, Any]) -> float:
@@ -332,7 +333,7 @@ def _kv_kb(shape: Mapping[str, Any]) -> float:
 
 @cache
 def _moe_prefill_factor() -> float:
-    return fit_prefill().moe_factor
+    return float(fit_prefill().moe_factor)
 
 
 def _context_tokens(shape: Mapping[str, Any], active_b: float, is_moe: bool) -> float:
