@@ -35,6 +35,9 @@ from wattspan.otlp.wire import (
 KEYS: Final = KeySet(tuple(dict.fromkeys((*DIALECT_KEYS, *OWN_KEYS))))
 """What is scanned for: what the dialects read, and our own keys, to see what is there already."""
 
+JSON_WINDOW_SPANS: Final = 200_000
+"""JSON messages with more spans than this are enriched in several windows: Python objects take their room."""
+
 _PREFIXED_KEYS: Final = tuple(key for key in OWN_KEYS if key.startswith(OWN_PREFIX))
 _PREFIXED_SET: Final = frozenset(_PREFIXED_KEYS)
 _OWN_SET: Final = frozenset(OWN_KEYS)
@@ -147,25 +150,31 @@ class Enricher:
         return result
 
     def json(self, messages: Sequence[bytes]) -> Iterator[Enriched]:
-        """Enrich OTLP JSON texts; all together form one window, the only one yielded.
+        """Enrich OTLP JSON texts; all together form one window, or several where they have many spans.
 
         What is not OTLP JSON stays as it is and is reported; spans before the fault are enriched.
         """
-        builder = SpanTableBuilder(KEYS)
-        problems: list[MessageProblem] = []
-        texts = []
+        texts: list[JsonText] = []
+        builder, n_spans, first = SpanTableBuilder(KEYS), 0, 0
         for index, message in enumerate(messages):
-            text = JsonText(message, builder, KEYS.position)
-            problems.extend((index, problem) for problem in text.problems)
-            texts.append(text)
-        result = self._estimated(builder.build(), problems)
+            texts.append(JsonText(message, builder, KEYS.position))
+            n_spans += len(texts[-1].spans)
+            if n_spans >= JSON_WINDOW_SPANS:
+                yield self._json(builder.build(), texts, messages[first : index + 1])
+                texts, builder, n_spans, first = [], SpanTableBuilder(KEYS), 0, index + 1
+        if texts or not messages:
+            yield self._json(builder.build(), texts, messages[first:])
+
+    def _json(self, table: SpanTable, texts: Sequence[JsonText], messages: Sequence[bytes]) -> Enriched:
+        faults = [(index, problem) for index, text in enumerate(texts) for problem in text.problems]
+        result = self._estimated(table, faults)
         edits = self._edits(result)
         first = 0
         for text, message in zip(texts, messages, strict=True):
             rows = slice(first, first + len(text.spans))
             result.messages.append(edits.json(text, message, rows))
             first = rows.stop
-        yield result
+        return result
 
     def _estimated(self, table: SpanTable, problems: list[MessageProblem]) -> Enriched:
         reading = read(table)

@@ -28,6 +28,7 @@ from wattspan.otlp.wire import (
     STRING,
     SpanTableBuilder,
 )
+from wattspan.otlp.wire.limits import MOST_ROWS
 from wattspan.otlp.wire.table import Attribute
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -80,6 +81,8 @@ class JsonText:
             self._document()
         except json.JSONDecodeError as error:
             self._problem(error.pos, f"not JSON: {error.msg}")
+        except _TooManySpansError as error:
+            self._problem(error.at, f"more than {MOST_ROWS} spans in one request; the others pass through")
         for at, reason in self._doubtful.values():
             self._problem(at, reason)
 
@@ -152,6 +155,8 @@ class JsonText:
                 walk(start)
 
     def _span(self, at: int) -> int:
+        if len(self.spans) >= MOST_ROWS:
+            raise _TooManySpansError(at)
         value, end = self._value(at)
         if not isinstance(value, dict):
             if value is not _UNREAD:
@@ -383,6 +388,11 @@ class _Unread:
 
 
 _UNREAD: Final = _Unread()
+
+
+class _TooManySpansError(Exception):
+    def __init__(self, at: int) -> None:
+        self.at = at
 
 
 def _shown(value: Any) -> str:
