@@ -1,4 +1,4 @@
-"""`Series`: values of one zone as a feed gave them, with everything a disclosure must be able to say of them."""
+"""`Series`: values of one zone as a feed gave them, with what a disclosure must be able to say of them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,40 @@
+"""`HourlyValues`: what a live signal knows of single hours, laid over the coarse answer of `Signal.at`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from wattspan.grid.intensity import Codes, Floats, Intensity, Ints, Signal
+from wattspan.places import Place
+
+
+@dataclass(frozen=True, slots=True)
+class HourlyValues:
+    """Intensities of calls at their own hour, all of the signal's kind; arrays of length n.
+
+    Where `codes` is -1 the coarse answer holds. Elsewhere `intensities[codes]` says what the value is; where
+    `g_per_kwh` is NaN there, there is no carbon figure, and the intensity's `reason` says why.
+    """
+
+    g_per_kwh: Floats
+    codes: Codes
+    intensities: tuple[Intensity, ...]
+    """One for each place and label that occurs; its own `g_per_kwh` is the mean over its calls."""
+    fetch: Codes
+    """Number of the fetch that brought the value (`Cache.fetch` says when and from where); 0 for none."""
+    position: int
+    """State of the cache that was read; `LiveSignal(as_of=position)` gives the same values for good."""
+
+
+@runtime_checkable
+class HourlySignal(Signal, Protocol):
+    """A signal that also knows single hours."""
+
+    def hourly(self, places: Sequence[Place], codes: Codes | Ints, start_unix_ns: Ints) -> HourlyValues:
+        """Values of calls, at once and from memory or disk, never from the network.
+
+        `codes`: int[n], index into `places`; `start_unix_ns`: int64[n], 0 where unknown. Hours that are not
+        there are noted as wanted.
+        """

@@ -1,0 +1,204 @@
+"""`Prefetcher`: asks a feed for what calls wanted, what they will want next, and what was revised since."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from wattspan.grid.feeds.errors import FeedError
+from wattspan.grid.feeds.times import DAY_S, HOUR_S
+from wattspan.grid.intensity import Ints
+from wattspan.grid.live import LiveSignal
+
+_TAIL_S = DAY_S
+"""Zones of ongoing traffic are kept up to date over so long."""
+_SEEN_S = 2 * DAY_S
+_JOINED_GAP_S = DAY_S
+"""Ranges closer than this are one request: limits count requests, not hours."""
+_ASK_AGAIN_S = 900
+"""An hour that the feed did not have is asked for again after this, until it is settled."""
+_BLOCKED_S = 3_600
+"""A feed or zone that refused is left alone for so long, unless it said otherwise."""
+_LOCATION_KEPT_S = 30 * DAY_S
+"""Regions of a feed change; WattTime asks to have them looked up about monthly."""
+_REVISED_DAYS = 14
+"""Settled hours of so many days back are asked for once more."""
+
+
+@dataclass(slots=True)
+class Round:
+    """What a round did."""
+
+    requests_ranges: int = 0
+    """Ranges asked for."""
+    new: int = 0
+    revised: int = 0
+    rejected: int = 0
+    """Values that cannot be, set aside."""
+    warnings: list[str] = field(default_factory=list)
+    """What the feed warned of."""
+    errors: list[FeedError] = field(default_factory=list)
+
+
+class Prefetcher:
+    """Fills the cache of one signal, by `round` or from a thread between `start` and `stop`."""
+
+    def __init__(self, signal: LiveSignal, *, interval_s: float = 300.0) -> None:
+        """`interval_s`: pause between the rounds of the thread."""
+        self.signal = signal
+        self.interval_s = interval_s
+        self._owed: dict[str, set[int]] = {}
+        self._blocked: dict[str, float] = {}
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def round(self) -> Round:
+        """Ask once for everything that is due. Errors of the feed are in the result, never raised."""
+        done = Round()
+        now = self.signal.feed.now_unix_s()
+        for want in self.signal.wanted():
+            self._owed.setdefault(want.zone, set()).update(want.steps)
+        if self._is_blocked("", now):
+            return done
+        self._locate(done, now)
+        zones = dict.fromkeys([*self._owed, *self.signal.zones_seen(_SEEN_S)])
+        for zone in zones:
+            if self._is_blocked("", now):
+                break
+            if not self._is_blocked(zone, now) and not self._stopped.is_set():
+                self._fetch(zone, done, now)
+        return done
+
+    def start(self) -> None:
+        """Run rounds in a thread of its own until `stop`."""
+        self._stopped.clear()
+        self._thread = threading.Thread(target=self._run, name="wattspan-grid-prefetch", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop after the request under way."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self.round()
+            self._stopped.wait(self.interval_s)
+
+    def _is_blocked(self, zone: str, now: int) -> bool:
+        return self._blocked.get(zone, 0.0) > now
+
+    def _locate(self, done: Round, now: int) -> None:
+        feed = self.signal.feed
+        for region in self.signal.to_locate(now - _LOCATION_KEPT_S):
+            try:
+                self.signal.locate(region, feed.locate(region), now)
+            except FeedError as error:
+                self._note(error, f"{region.cloud}/{region.name}", done, now)
+                if error.scope == "feed":
+                    return
+
+    def _fetch(self, zone: str, done: Round, now: int) -> None:
+        for start, end in self._due(zone, now):
+            if self._stopped.is_set():
+                return
+            done.requests_ranges += 1
+            try:
+                for series in self.signal.feed.fetch(zone, start, end):
+                    added = self.signal.cache.add(self.signal.signal_id, series)
+                    done.new += added.new
+                    done.revised += added.revised
+                    done.rejected += len(series.rejected)
+                    done.warnings += series.warnings
+            except FeedError as error:
+                self._note(error, zone, done, now)
+                if error.scope != "range":
+                    return
+            else:
+                self.signal.note(zone, "")
+                self.signal.note("", "")
+
+    def _note(self, error: FeedError, zone: str, done: Round, now: int) -> None:
+        """Keep the reason for those who ask why there is no value, and leave whoever refused alone."""
+        done.errors.append(error)
+        where = "" if error.scope == "feed" else zone
+        self.signal.note(where, f"{error.feed}: {error.what}")
+        if error.scope != "range" or error.retry_after_s is not None:
+            pause = error.retry_after_s
+            if pause is None:
+                pause = 0.0 if error.is_transient else _BLOCKED_S
+            self._blocked[where] = now + pause
+
+    def _due(self, zone: str, now: int) -> list[tuple[int, int]]:
+        """Ranges to ask for: wanted and recent steps that are not there, and settled ones to be read again."""
+        step = self.signal.feed.step
+        seconds = step.seconds
+        owed = self._owed.setdefault(zone, set())
+        steps = set(owed)
+        if zone in self.signal.zones_seen(_SEEN_S):
+            # The last second of the tail is now: the step that has begun may have an estimate already.
+            steps.update(range(step.number_at(now - _TAIL_S), step.number_at(now) + 1))
+        numbers = np.array(
+            sorted(number for number in steps if step.start_unix_s(number) <= now), dtype=np.int64
+        )
+        if len(numbers):
+            starts = np.array([step.start_unix_s(number) for number in numbers.tolist()], dtype=np.int64)
+            ends = np.array([step.start_unix_s(number + 1) for number in numbers.tolist()], dtype=np.int64)
+            is_there, is_over, is_recent = self._known(zone, starts, ends, now)
+            owed.difference_update(numbers[is_there | is_over].tolist())
+            is_due = ~(is_there | is_over | is_recent)
+            ranges = list(zip(starts[is_due].tolist(), ends[is_due].tolist(), strict=True))
+        else:
+            ranges = []
+        if seconds:
+            ranges += self._to_read_again(zone, now)
+        return _joined(ranges)
+
+    def _settled_s(self) -> int:
+        """How long after its end a value may still change upstream."""
+        return 90 * DAY_S if self.signal.feed.step.is_year else 3 * DAY_S
+
+    def _known(self, zone: str, starts: Ints, ends: Ints, now: int) -> tuple[Flags, Flags, Flags]:
+        """Of each step: a measured value is there; it was asked for when settled; it was asked for just now."""
+        signal = self.signal
+        begin, end = int(starts[0]), int(ends[-1])
+        rows = signal.cache.rows(signal.signal_id, zone, begin - HOUR_S, end, signal.cache.position())
+        is_there = np.isin(starts, rows.start_unix_s[~rows.is_forecast])
+        is_over, is_recent = np.zeros(len(starts), dtype=np.bool_), np.zeros(len(starts), dtype=np.bool_)
+        for asked_start, asked_end, when in signal.cache.asked(signal.signal_id, zone, begin, end):
+            inside = (starts >= asked_start) & (ends <= asked_end)
+            is_over |= inside & (ends + self._settled_s() <= when)
+            is_recent |= inside & (when > now - _ASK_AGAIN_S)
+        return is_there, is_over, is_recent
+
+    def _to_read_again(self, zone: str, now: int) -> list[tuple[int, int]]:
+        """Steps that were read before they were settled and are settled now: feeds revise their history."""
+        signal, settled_s = self.signal, self._settled_s()
+        last = now - settled_s
+        begin = last - _REVISED_DAYS * DAY_S
+        rows = signal.cache.rows(signal.signal_id, zone, begin, last, signal.cache.position())
+        starts = np.unique(rows.start_unix_s)
+        ends = starts + signal.feed.step.seconds
+        is_done = ends > last
+        for asked_start, asked_end, when in signal.cache.asked(signal.signal_id, zone, begin, last):
+            inside = (starts >= asked_start) & (ends <= asked_end)
+            is_done |= inside & ((ends + settled_s <= when) | (when > now - _ASK_AGAIN_S))
+        return list(zip(starts[~is_done].tolist(), ends[~is_done].tolist(), strict=True))
+
+
+Flags = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+
+
+def _joined(ranges: Iterable[tuple[int, int]]) -> Sequence[tuple[int, int]]:
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if joined and start <= joined[-1][1] + _JOINED_GAP_S:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined
