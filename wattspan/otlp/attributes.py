@@ -58,42 +58,42 @@ _CARBON = "calls with a carbon figure"
 
 ATTRIBUTES: Final = (
     Attribute(
-        "gen_ai.usage.energy_kwh", "double", "kWh", _GENAI, "standard", _FIGURE, "0.000312",
+        "gen_ai.usage.energy_kwh", "double", "kWh", _GENAI, "standard", _FIGURE, "0.000329",
         "Energy of the call at the facility boundary: accelerator, host, idle share, building.",
         lambda e: e.energy_kwh,
     ),
     Attribute(
-        "gen_ai.usage.co2e_g", "double", "gCO2e", _GENAI, "standard", _CARBON, "0.0175",
+        "gen_ai.usage.co2e_g", "double", "gCO2e", _GENAI, "standard", _CARBON, "0.00658",
         "Operational carbon of the call: energy times the intensity of the grid.",
         lambda e: e.co2e_g,
     ),
     Attribute(
-        "wattspan.energy_kwh", "double", "kWh", _OWN, "standard", _FIGURE, "0.000312",
+        "wattspan.energy_kwh", "double", "kWh", _OWN, "standard", _FIGURE, "0.000329",
         "As `gen_ai.usage.energy_kwh`, for back ends that take every `gen_ai.usage.*` for tokens.",
         lambda e: e.energy_kwh,
     ),
     Attribute(
-        "wattspan.co2e_g", "double", "gCO2e", _OWN, "standard", _CARBON, "0.0175",
+        "wattspan.co2e_g", "double", "gCO2e", _OWN, "standard", _CARBON, "0.00658",
         "As `gen_ai.usage.co2e_g`.",
         lambda e: e.co2e_g,
     ),
     Attribute(
-        "wattspan.energy_kwh_low", "double", "kWh", _ALL, "standard", _FIGURE, "0.0000515",
+        "wattspan.energy_kwh_low", "double", "kWh", _ALL, "standard", _FIGURE, "0.0000543",
         "Lower end of the 90 % band of the energy.",
         lambda e: e.energy_kwh_low,
     ),
     Attribute(
-        "wattspan.energy_kwh_high", "double", "kWh", _ALL, "standard", _FIGURE, "0.00189",
+        "wattspan.energy_kwh_high", "double", "kWh", _ALL, "standard", _FIGURE, "0.00199",
         "Upper end of the 90 % band of the energy.",
         lambda e: e.energy_kwh_high,
     ),
     Attribute(
-        "wattspan.co2e_g_low", "double", "gCO2e", _ALL, "standard", _CARBON, "0.00285",
+        "wattspan.co2e_g_low", "double", "gCO2e", _ALL, "standard", _CARBON, "0.000971",
         "Lower end of the 90 % band of the carbon.",
         lambda e: e.co2e_g_low,
     ),
     Attribute(
-        "wattspan.co2e_g_high", "double", "gCO2e", _ALL, "standard", _CARBON, "0.107",
+        "wattspan.co2e_g_high", "double", "gCO2e", _ALL, "standard", _CARBON, "0.0446",
         "Upper end of the 90 % band of the carbon.",
         lambda e: e.co2e_g_high,
     ),
@@ -120,8 +120,8 @@ ATTRIBUTES: Final = (
         lambda e: e.model,
     ),
     Attribute(
-        "wattspan.region", "string", "", _ALL, "standard", _FIGURE, "aws/eu-west-3",
-        "Cloud region or geography that the carbon was reckoned for.",
+        "wattspan.region", "string", "", _ALL, "standard", _FIGURE, "azure/swedencentral",
+        "Cloud region, geography or grid zone of the carbon figure; `world` where nothing is known.",
         lambda e: e.region,
     ),
     Attribute(
@@ -131,7 +131,7 @@ ATTRIBUTES: Final = (
         lambda e: e.region_source,
     ),
     Attribute(
-        "wattspan.grid.zone", "string", "", _ALL, "standard", _FIGURE, "FR",
+        "wattspan.grid.zone", "string", "", _ALL, "standard", _FIGURE, "SE-SE3",
         "Grid zone, or mix of zones, behind the intensity.",
         lambda e: e.zone,
     ),
@@ -141,7 +141,7 @@ ATTRIBUTES: Final = (
         lambda e: e.grid_reason,
     ),
     Attribute(
-        "wattspan.pue", "double", "1", _ALL, "full", "calls with a modelled figure", "1.15",
+        "wattspan.pue", "double", "1", _ALL, "full", "calls with a modelled figure", "1.16",
         "Power usage effectiveness of the facility.",
         lambda e: e.pue,
     ),
@@ -156,7 +156,7 @@ ATTRIBUTES: Final = (
         lambda e: Column.constant(e.factor_type, len(e)),
     ),
     Attribute(
-        "wattspan.grid.accounting", "string", "", _ALL, "full", _CARBON, "generation",
+        "wattspan.grid.accounting", "string", "", _ALL, "full", _CARBON, "consumption",
         "`consumption` (with imports) or `generation`.",
         lambda e: e.grid_accounting,
     ),
@@ -166,17 +166,17 @@ ATTRIBUTES: Final = (
         lambda e: e.grid_resolution,
     ),
     Attribute(
-        "wattspan.grid.source", "string", "", _ALL, "full", _CARBON, "ember/2025",
-        "Data set behind the intensity, with its vintage.",
+        "wattspan.grid.source", "string", "", _ALL, "full", _CARBON, "Electricity Maps",
+        "Data set behind the intensity.",
         lambda e: e.grid_source,
     ),
     Attribute(
-        "wattspan.grid.g_per_kwh", "double", "gCO2e/kWh", _ALL, "full", _CARBON, "56.04",
+        "wattspan.grid.g_per_kwh", "double", "gCO2e/kWh", _ALL, "full", _CARBON, "20.0",
         "Carbon intensity of the electricity.",
         lambda e: e.intensity_g_per_kwh,
     ),
     Attribute(
-        "wattspan.embodied_g", "double", "gCO2e", _ALL, "full", "calls with a modelled figure", "0.0021",
+        "wattspan.embodied_g", "double", "gCO2e", _ALL, "full", "calls with a modelled figure", "0.00733",
         "Share of the hardware's manufacture; not part of `co2e_g`.",
         lambda e: e.embodied_g,
     ),
