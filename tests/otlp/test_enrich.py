@@ -239,6 +239,18 @@ def test_the_wattspan_profile_leaves_the_key_of_somebody_elses_report(write: Any
     assert write(out, profile="wattspan") == out
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("write", [enrich, _by_json])
+def test_a_report_that_we_have_no_figure_to_put_in_its_place_stays(write: Any, profile: Any) -> None:
+    absurd = {"gen_ai.usage.energy_kwh": 10**12}
+    copy = {"gen_ai__response__id": "resp-1", "gen_ai__usage__energy_kwh": 0.004}
+    data = traces([span(5, absurd, name="work"), chat(1), chat(2, parent=1, **copy)]).SerializeToString()
+    out = write(data, profile=profile)
+    assert [found.get("gen_ai.usage.energy_kwh") for found in marks(data)] == [10**12, None, 0.004]
+    assert marks(out)[0]["gen_ai.usage.energy_kwh"] == 10**12
+    assert write(out, profile=profile) == out
+
+
 def test_an_agent_that_adds_up_its_calls_gets_nothing_and_is_no_duplicate() -> None:
     sums = {"gen_ai.usage.input_tokens": 2000, "gen_ai.usage.output_tokens": 600}
     agent = span(1, {"gen_ai.operation.name": "invoke_agent", **sums}, end=START_NS + 10**9)

@@ -11,27 +11,29 @@ import numpy.typing as npt
 
 from wattspan.calls import CallBatch, Column
 from wattspan.calls.batch import Codes, Flags, Floats, Ints
-from wattspan.otlp.attributes import BASIS, EDITION, GENAI_KEYS, OWN_KEYS
+from wattspan.otlp.attributes import BASIS, DUPLICATE, EDITION, GENAI_KEYS, OWN_KEYS
 from wattspan.otlp.dialects import Reading
+from wattspan.otlp.dialects import table as dialect_table
 from wattspan.otlp.wire import DOUBLE, STRING, AttributeColumn, SpanTable
 
 _ENERGY_KEYS: Final = ("gen_ai.usage.energy_kwh", "wattspan.energy_kwh")
-_REPORTED: Final = ("measured", "reported")
+_NOT_OURS: Final = ("measured", "reported", "no_usage", "failed", DUPLICATE)
+"""Under these bases a figure outside our prefix is somebody else's, even where we copied it."""
 _SAME: Final = 1e-9
 """Relative difference below which a number on the span is the number that we would write."""
 
 
 def with_earlier_reports(table: SpanTable, reading: Reading) -> CallBatch:
-    """The calls of `reading`, and the reported energy of those that an earlier run labelled as reported.
+    """The calls of `reading`, with the reports of energy on spans that an earlier run of ours has labelled.
 
-    Dialects do not take our own figures for somebody's report; but a report that we labelled is one.
+    Dialects take no figure on a labelled span for a report, as most are ours; those that are not are read here.
     """
     calls = reading.calls
     basis = _texts(table, BASIS, reading.rows)
-    is_labelled = np.isin(basis, _REPORTED)
+    is_labelled = np.isin(basis, _NOT_OURS)
     if not is_labelled.any():
         return calls
-    energy_kwh = table.numbers(_ENERGY_KEYS, reading.rows)
+    energy_kwh = table.numbers(_ENERGY_KEYS, reading.rows, most=dialect_table().most_energy_kwh)
     is_report = is_labelled & energy_kwh.present
     return replace(
         calls,
@@ -41,11 +43,11 @@ def with_earlier_reports(table: SpanTable, reading: Reading) -> CallBatch:
 
 
 def carries_foreign_report(table: SpanTable) -> Flags:
-    """bool[n]: the span's `gen_ai.usage.energy_kwh` or `co2e_g` was there before we were."""
+    """bool[n]: the span's `gen_ai.usage.energy_kwh` or `co2e_g` is somebody else's."""
     carries = (table.first(GENAI_KEYS) >= 0) & table.own_attr
     if carries.any():
         rows = np.flatnonzero(carries)
-        is_ours = _carries(table, EDITION, rows) & ~np.isin(_texts(table, BASIS, rows), _REPORTED)
+        is_ours = _carries(table, EDITION, rows) & ~np.isin(_texts(table, BASIS, rows), _NOT_OURS)
         carries[rows[is_ours]] = False
     return carries
 

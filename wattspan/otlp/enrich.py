@@ -208,10 +208,11 @@ class Enricher:
             self.detail,
         )
         rows = np.concatenate([reading.rows[found.owners], reading.rows[found.duplicates]])
-        if self.profile == "wattspan":
-            keeps_foreign = carries_foreign_report(table)
-        else:
-            keeps_foreign = np.zeros(table.n, dtype=np.bool_)
+        keeps_foreign = carries_foreign_report(table)
+        if self.profile != "wattspan":
+            # Our figure takes the place of the report that it was made from.
+            has_figure = np.isfinite(found.estimates.energy_kwh)
+            keeps_foreign[reading.rows[found.owners[has_figure]]] = False
         changed = ~is_there_already(table, rows, columns, keeps_foreign)
         return _Edits(
             table,
