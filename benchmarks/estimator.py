@@ -1,4 +1,4 @@
-"""One `estimate()` call and a batch, beside EcoLogits' `llm_impacts` (requirements-bench.txt) in the same run."""
+"""One `estimate()` call and a batch, beside EcoLogits' `llm_impacts`, in the same run."""
 
 from __future__ import annotations
 
@@ -69,4 +69,5 @@ def main() -> None:
         )
         per_batch = us_per_call(lambda calls=calls: estimator.estimate(calls), 1 if rows == ROWS else 200)
         rate = rows / per_batch[0]
-        print(f"batch of {rows:>9,} calls      {per_batch[0] / rows * 1000:9.1f} ns a call = {rate:.2f} M calls/s   budget 3 M/s")
+        ns = per_batch[0] / rows * 1000
+        print(f"batch of {rows:>9,} calls      {ns:9.1f} ns a call = {rate:.2f} M calls/s   budget 3 M/s")

@@ -1,4 +1,4 @@
-"""`import wattspan` and the first estimate in a fresh interpreter, beside an interpreter that does nothing."""
+"""`import wattspan` and the first estimate in a fresh interpreter, beside one that does nothing."""
 
 from __future__ import annotations
 

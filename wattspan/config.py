@@ -150,11 +150,12 @@ def _explain(path: Path, text: str, content: dict[str, Any], item: Any) -> str:
     found = f", found {item['input']!r}" if not isinstance(item["input"], dict) else ""
     allowed = ""
     if item["type"] == "extra_forbidden":
-        section: type[BaseModel] = {
+        sections: dict[str, type[BaseModel]] = {
             "grid": GridSection,
             "attributes": AttributesSection,
             "deployments": DeploymentSection,
-        }.get(str(item["loc"][0]), Config)
+        }
+        section = sections.get(str(item["loc"][0]), Config) if len(item["loc"]) > 1 else Config
         if "metered" in item["loc"][:-1]:
             section = MeteredSection
         allowed = f"; allowed keys: {', '.join(section.model_fields)}"

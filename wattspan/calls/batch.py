@@ -41,7 +41,7 @@ class Column:
         return len(self.codes)
 
     def __getitem__(self, row: int) -> str:
-        return self.names[self.codes[row]]
+        return self.names[int(self.codes[row])]
 
     def take(self, rows: Ints | Flags) -> Column:
         """The column of the chosen rows, with the same dictionary."""
@@ -161,13 +161,11 @@ class CallBatch:
 
     def take(self, rows: Ints | Flags) -> CallBatch:
         """The chosen rows."""
-        return CallBatch(
-            **{
-                field.name: value.take(rows) if isinstance(value, Column) else value[rows]
-                for field in fields(self)
-                for value in (getattr(self, field.name),)
-            }
-        )
+        taken: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            taken[field.name] = value.take(rows) if isinstance(value, Column) else value[rows]
+        return CallBatch(**taken)
 
     @classmethod
     def concatenate(cls, batches: Sequence[CallBatch]) -> CallBatch:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 import math
-import os
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -118,7 +117,7 @@ def unknown_model(edition: Edition, name: str) -> str:
     def likeness(model_id: str) -> tuple[int, float]:
         bare = model_id.rpartition("/")[2]
         return (
-            len(os.path.commonprefix([bare, wanted])),
+            _common_prefix(bare, wanted),
             difflib.SequenceMatcher(None, bare, wanted).ratio(),
         )
 
@@ -131,10 +130,12 @@ def unknown_model(edition: Edition, name: str) -> str:
     )
 
 
+def _common_prefix(a: str, b: str) -> int:
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
 def _plan(estimator: Estimator, name: str, provider: str = "") -> Plan:
-    texts = dict.fromkeys(PlanKey._fields, "")
-    texts.update(operation="chat", model=name, provider=provider)
-    return estimator.planner.plan(PlanKey(**{**texts, "is_self_hosted": False, "year": 0}))
+    return estimator.planner.plan(PlanKey(operation="chat", model=name, provider=provider))
 
 
 def _wh_per_1k(plan: Plan, gpu_j: float) -> float:

@@ -3,7 +3,7 @@
 from wattspan.estimator.deployments import Deployment, Metered
 from wattspan.estimator.energy import Coefficients, coefficients, gpu_energy_j
 from wattspan.estimator.estimate import Estimate, Estimator, Parts, energy_parts
-from wattspan.estimator.plan import Plan, PlanKey, Planner
+from wattspan.estimator.plan import DeploymentError, Plan, PlanKey, Planner
 from wattspan.estimator.spread import Z90, Band, Terms, combined_ln_g, total
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Band",
     "Coefficients",
     "Deployment",
+    "DeploymentError",
     "Estimate",
     "Estimator",
     "Metered",

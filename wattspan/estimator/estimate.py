@@ -173,9 +173,7 @@ class Estimator:
         if at is not None and at.tzinfo is not None:
             at = at.astimezone(dt.UTC)
         plan = self.planner.plan(
-            PlanKey(
-                operation, model, "", provider, host, region, "", "", "", "", "", False, at.year if at else 0
-            )
+            PlanKey(operation, model, "", provider, host, region, year=at.year if at else 0)
         )
         intensity = plan.intensity.g_per_kwh
         if self._is_hourly and at is not None:
@@ -332,16 +330,11 @@ class Estimator:
             key = key * len(column.names) + column.codes
             size *= len(column.names)
         first, plan_of_row = _distinct(key, size)
-        plans = [
-            self.planner.plan(
-                PlanKey(
-                    *[column[row] for column in columns],
-                    is_self_hosted=bool(calls.is_self_hosted[row]),
-                    year=int(year[row]),
-                )
-            )
-            for row in first.tolist()
-        ]
+        plans = []
+        for row in first.tolist():
+            texts = dict(zip(_KEY_COLUMNS, (column[row] for column in columns), strict=True))
+            is_self_hosted, of_year = bool(calls.is_self_hosted[row]), int(year[row])
+            plans.append(self.planner.plan(PlanKey(**texts, is_self_hosted=is_self_hosted, year=of_year)))
         return plan_of_row, plans
 
 

@@ -25,22 +25,26 @@ J_PER_TOKEN_FROM_WH_PER_1K = 3.6
 """1 Wh per 1,000 tokens is 3.6 J per token."""
 
 
+class DeploymentError(ValueError):
+    """A declared deployment names hardware that the edition has no figures for."""
+
+
 class PlanKey(NamedTuple):
     """What decides a plan: the texts of a call's columns and its year."""
 
-    operation: str
-    model: str
-    request_model: str
-    provider: str
-    host: str
-    span_region: str
-    span_cloud: str
-    reported_region: str
-    resource_region: str
-    resource_cloud: str
-    service: str
-    is_self_hosted: bool
-    year: int
+    operation: str = ""
+    model: str = ""
+    request_model: str = ""
+    provider: str = ""
+    host: str = ""
+    span_region: str = ""
+    span_cloud: str = ""
+    reported_region: str = ""
+    resource_region: str = ""
+    resource_cloud: str = ""
+    service: str = ""
+    is_self_hosted: bool = False
+    year: int = 0
     """Year of the call, UTC; 0 takes the newest vintage."""
 
 
@@ -93,6 +97,19 @@ class Planner:
         self._hosts = edition.hosts
         self._tiers: Mapping[str, Mapping[str, object]] = edition.spreads["tiers"]
         self._plans: dict[PlanKey, Plan] = {}
+        for deployment in self.deployments:
+            self._check(deployment)
+
+    def _check(self, deployment: Deployment) -> None:
+        for key, found, known in (
+            ("gpu", deployment.gpu, self._form.gpus),
+            ("precision", deployment.precision, self._form.precisions),
+        ):
+            if found is not None and found not in known:
+                raise DeploymentError(
+                    f"deployment {deployment.name!r}: {key} is {found!r}; edition {self.edition.label} knows "
+                    f"{', '.join(sorted(known))}"
+                )
 
     def plan(self, key: PlanKey) -> Plan:
         """The plan for `key`."""
@@ -138,7 +155,12 @@ class Planner:
             if metered.boundary == "facility":
                 embodied_g_per_gpu_j /= facility_factor
                 facility_factor = 1.0
-        elif deployment and deployment.is_known_configuration and tier in {"open", "open_measured"}:
+        elif (
+            deployment
+            and deployment.is_known_configuration
+            and tier in {"open", "open_measured"}
+            and gpu.is_tested
+        ):
             tier = "benchmarked"
 
         names = {

@@ -66,6 +66,8 @@ class Gpu:
     """kgCO2e to make one GPU and its share of the server."""
     lifetime_years: float
     """Years over which `embodied_kg` is spread."""
+    is_tested: bool = False
+    """The ratios were fitted to metered energy or held out against it; else only the nameplate is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,10 @@ class Form:
                 for name, row in form["precisions"].items()
             },
             gpus={
-                name: Gpu(**{field.name: row[field.name]["value"] for field in fields(Gpu)})
+                name: Gpu(
+                    **{field.name: row[field.name]["value"] for field in fields(Gpu) if field.name in row},
+                    is_tested=row["basis"] != "nameplate",
+                )
                 for main_name, row in gpus.items()
                 for name in (main_name, *row["aliases"])
             },
