@@ -369,7 +369,8 @@ cdef inline bint read_scope_spans(Scan* scan, const uint8_t* p, const uint8_t* e
             if p == NULL:
                 return False
             if tag == 0x12:
-                prefetch(p + length, end, 8)
+                # The next span lies beyond what the processor fetches by itself where spans are long.
+                prefetch(p + length, end, 12)
                 if not read_span(scan, p, p + length, resource, row):
                     return False
             elif not read_scope(scan, p, p + length, row, depth - 1):
