@@ -33,6 +33,8 @@ MEMORY_RESERVE = 1.2
 """Weights need this times their size: key-value cache and activations come on top."""
 BYTES_PER_WEIGHT = {"bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5, "int4": 0.5}
 UNKNOWN_CLASS = "chat_unknown"
+GUESS = "parameters (a guess)"
+"""What a source of the mpl part is about."""
 CACHED_NAMES = 65_536
 
 
@@ -388,7 +390,7 @@ class _Reader:
             if guess is not None:
                 seen = f"release {guess['release']}, id {guess['name']}"
                 sources = (
-                    Source("parameters (a guess)", self._mpl_source, seen, guess["checked"]),
+                    Source(GUESS, self._mpl_source, seen, guess["checked"]),
                     *sources,
                 )
                 entries.append(self._entry(entry["from"], guess["architecture"], sources))

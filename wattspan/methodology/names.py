@@ -206,7 +206,7 @@ def ollama_keys(name: str, tag: str, rules: NameRules) -> Iterator[tuple[str, st
     """
     tag = tag or "latest"
     found = rules.split_precision(f"-{normalise(tag)}")
-    rest, precision = (found[0].lstrip("-"), found[1]) if found else (tag, "")
+    rest, precision = (tag[: max(0, len(found[0]) - 1)], found[1]) if found else (tag, "")
     parts = [part for part in rest.split("-") if part]
     for length in range(len(parts), 0, -1):
         if all(part in rules.ollama_variants for part in parts[length:]):
