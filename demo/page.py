@@ -24,6 +24,7 @@ def render(captures: list[Capture], total: Summary, estimator: Estimator) -> str
     bands = [capture.energy_kwh for capture in captures if capture.energy_kwh.central > 0]
     low, high = min(band.low for band in bands), max(band.high for band in bands)
     summed = math.fsum(capture.energy_if_summed_kwh for capture in captures)
+    most_copied = max(captures, key=lambda capture: capture.summary.duplicates)
     energy, co2e = total.energy_kwh, total.co2e_g
     return environment.get_template("page.html.j2").render(
         edition=estimator.edition.label,
@@ -49,6 +50,7 @@ def render(captures: list[Capture], total: Summary, estimator: Estimator) -> str
                 "co2e": quantities.mass(capture.co2e_g.central),
                 "bar": _bar(capture.energy_kwh, low, high),
                 "rows": capture.rows,
+                "is_open": capture is most_copied,
             }
             for capture in captures
         ],

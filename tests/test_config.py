@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import pytest
+
+from wattspan.config import ConfigError, load_config
+from wattspan.estimator import DeploymentError
+
+GOOD = """\
+edition: "2026.11"
+grid: {factor_type: direct, resolution: typical-hour}
+attributes: {profile: both, detail: full}
+deployments:
+  - name: own-llama
+    model: "*llama-3.3-70b*"
+    gpu: H100
+    metered: {boundary: facility, wh_per_1k_input_tokens: 0.05, wh_per_1k_output_tokens: 0.45}
+regions:
+  - match: {provider: azure.ai.openai}
+    region: swedencentral
+"""
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "wattspan.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_no_file_and_an_empty_file_are_the_defaults(tmp_path):
+    assert load_config(None) == load_config(write(tmp_path, "# nothing yet\n"))
+    assert load_config(None).grid.factor_type == "lifecycle"
+
+
+def test_a_whole_file_is_read_and_used(tmp_path):
+    config = load_config(write(tmp_path, GOOD))
+    estimator = config.estimator()
+    assert estimator.grid.factor_type == "direct"
+    azure = estimator.estimate_call(model="gpt-4o", provider="azure.ai.openai", output_tokens=10)
+    assert (azure.plan.place.label, azure.plan.place.source) == ("azure/swedencentral", "rule")
+    own = estimator.estimate_call(model="meta-llama/Llama-3.3-70B-Instruct", output_tokens=1000)
+    assert own.energy_kwh == pytest.approx(0.00045)
+    assert own.tier == "metered_facility"
+
+
+def test_an_option_on_the_command_line_wins_over_the_file(tmp_path):
+    config = load_config(write(tmp_path, GOOD))
+    assert config.estimator(factor_type="lifecycle").grid.factor_type == "lifecycle"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("gird: {}\n", "line 1: gird: Extra inputs are not permitted; allowed keys: edition, grid"),
+        ("edition: '2026.11'\ngrid:\n  factor_type: marginal\n", "line 3: grid.factor_type"),
+        ("grid:\n  factor: direct\n", "allowed keys: factor_type, resolution"),
+        ("deployments:\n- name: x\n  model: llama\n  batch: 0\n", "line 4: deployments.0.batch"),
+        ("deployments:\n- name: x\n", "say which calls it serves: give model, provider, host or service"),
+        (
+            "deployments:\n- name: x\n  model: y\n  metered: {boundary: node, kwh_per_day: 3}\n",
+            "or kwh_per_day with input_tokens_per_day and output_tokens_per_day",
+        ),
+        ("- just\n- a list\n", "the file must be a mapping"),
+        ("grid: [unclosed\n", "not YAML"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_line_key_and_what_is_allowed(tmp_path, text, expected):
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(tmp_path, text))
+    assert expected in str(caught.value)
+    assert "wattspan.yaml" in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="nowhere.yaml: cannot be read"):
+        load_config(tmp_path / "nowhere.yaml")
+
+
+def test_hardware_and_regions_nobody_knows_are_refused(tmp_path):
+    with pytest.raises(DeploymentError, match="gpu is 'H1000'"):
+        load_config(write(tmp_path, "deployments:\n- {name: x, model: y, gpu: H1000}\n")).estimator()
+    with pytest.raises(ValueError, match="swedencentrall"):
+        load_config(
+            write(tmp_path, "regions:\n- match: {provider: openai}\n  region: swedencentrall\n")
+        ).estimator()
