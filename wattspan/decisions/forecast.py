@@ -149,7 +149,7 @@ class FileForecast:
         first = max((start for start in starts if start <= start_unix_s), default=starts[0])
         wanted = range(first, end_unix_s, step_s)
         if first > start_unix_s or (missing := [start for start in wanted if start not in values]):
-            at = _text(start_unix_s if first > start_unix_s else missing[0])
+            at = utc_text(start_unix_s if first > start_unix_s else missing[0])
             raise NoOutlookError(f"{self._source} has nothing for {name} at {at}")
         factors = self._factors(place, name, start_unix_s)
         return Outlook(
@@ -234,5 +234,6 @@ def _g(path: Path, line: int, text: str) -> float:
     return value
 
 
-def _text(moment_unix_s: int) -> str:
+def utc_text(moment_unix_s: int) -> str:
+    """The time to the minute, as "2026-11-23T14:00Z"."""
     return dt.datetime.fromtimestamp(moment_unix_s, dt.UTC).strftime("%Y-%m-%dT%H:%MZ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import NamedTuple
 
-from wattspan.places import PlaceKey, Places
+from wattspan.places import Place, PlaceKey, Places
 
 
 class UnknownRegionError(ValueError):
@@ -17,6 +17,12 @@ class NamedRegion(NamedTuple):
 
     region: str
     cloud: str
+
+
+def place_of(places: Places, text: str) -> Place:
+    """The place of the region that `text` names. Raises UnknownRegionError."""
+    named = named_region(places, text)
+    return places.resolve(PlaceKey(span_region=named.region, span_cloud=named.cloud))
 
 
 def named_region(places: Places, text: str) -> NamedRegion:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from wattspan.calls import CallBatch, Factor
-from wattspan.decisions.forecast import HOUR_S, Forecast, NoOutlookError, Outlook, TypicalHours
+from wattspan.decisions.forecast import HOUR_S, Forecast, NoOutlookError, Outlook, TypicalHours, utc_text
 from wattspan.decisions.plans import NS_PER_S, plan_of
 from wattspan.decisions.ratio import ratio
 from wattspan.decisions.regions import named_region
@@ -95,6 +95,41 @@ class Decision:
     """Of each site; all of one kind."""
     passed_over: tuple[str, ...]
     """Forecasts that were given and not used, each with the reason."""
+
+    def seconds_to_wait(self, within: float = 0.0) -> int:
+        """Seconds until the best start; 0 where starting now emits at most `within` (relative) more."""
+        if self.now.co2e_g <= self.best.co2e_g * (1 + within):
+            return 0
+        return self.best.start_unix_s - self.now.start_unix_s
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values, for JSON; None for what is not known."""
+        return {
+            "best": self._choice(self.best),
+            "now": self._choice(self.now),
+            "worst": self._choice(self.worst),
+            "by_region": [self._choice(choice) for choice in self.best_by_site],
+            "saving_against_now": _plain(self.saving_against_now),
+            "saving_against_worst": _plain(self.saving_against_worst),
+            "signal": self.kind.signal,
+            "factor_type": self.kind.factor_type,
+            "outlooks": [
+                {"region": choice.site.name, "resolution": outlook.resolution, "source": outlook.source}
+                for choice, outlook in zip(self.best_by_site, self.outlooks, strict=True)
+            ],
+            "passed_over": list(self.passed_over),
+        }
+
+    def _choice(self, choice: Choice) -> dict[str, Any]:
+        return {
+            "region": choice.site.name,
+            "place": choice.site.place.label,
+            "start": utc_text(choice.start_unix_s),
+            "end": utc_text(choice.start_unix_s + self.duration_s),
+            "g_per_kwh": choice.g_per_kwh,
+            "energy_kwh": choice.site.energy_kwh,
+            "co2e_g": choice.co2e_g,
+        }
 
 
 def best_start(
@@ -198,6 +233,10 @@ def choose(
 def drift(apart_s: float) -> float:
     """Error of the ratio of two blocks of one zone, relative to the error of an hour (both as ln g)."""
     return DRIFT * math.sqrt(-math.expm1(-((abs(apart_s) / HOUR_S / DRIFT_HOURS) ** DRIFT_POWER)))
+
+
+def _plain(band: Band) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in band._asdict().items()}
 
 
 def _outlooks(
