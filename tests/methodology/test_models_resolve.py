@@ -138,12 +138,17 @@ OPEN_WEIGHTS = [
     ("@cf/meta/llama-3.1-70b-instruct", "meta/llama-3.1-70b"),
     ("vertex_ai/meta/llama-3.1-405b-instruct-maas", "meta/llama-3.1-405b"),
     ("meta.llama3-1-8b-instruct-v1:0", "meta/llama-3.1-8b"),
+    ("replicate/meta/llama-2-70b-chat:" + "02e509c7" * 8, "meta/llama-2-70b"),
+    ("TheBloke/Mistral-7B-Instruct-v0.2-GPTQ", "mistralai/mistral-7b"),
+    ("unsloth/Llama-3.2-1B-Instruct-bnb-4bit", "meta/llama-3.2-1b"),
+    ("neuralmagic/Meta-Llama-3.1-70B-Instruct-quantized.w4a16", "meta/llama-3.1-70b"),
     ("us.meta.llama4-scout-17b-instruct-v1:0", "meta/llama-4-scout"),
     ("hosted_vllm/meta-llama/Llama-3.2-3B-Instruct", "meta/llama-3.2-3b"),
     ("mistralai/Mixtral-8x7B-Instruct-v0.1", "mistralai/mixtral-8x7b"),
     ("mistral.mistral-7b-instruct-v0:2", "mistralai/mistral-7b"),
     ("mistral-large-2407", "mistralai/mistral-large-2407"),
     ("mistral-large@2407", "mistralai/mistral-large-2407"),
+    ("publishers/mistralai/models/mistral-large-2411@001", "mistralai/mistral-large-2411"),
     ("mistral/mistral-small-2503", "mistralai/mistral-small-3.1"),
     ("codestral-2405", "mistralai/codestral-2405"),
     ("magistral-small-2507", "mistralai/magistral-small-2507"),
@@ -171,10 +176,11 @@ OPEN_WEIGHTS = [
     ("azure_ai/Phi-3.5-mini-instruct", "microsoft/phi-3.5-mini"),
     ("nvidia/Llama-3_3-Nemotron-Super-49B-v1_5", "nvidia/llama-3.3-nemotron-super-49b-v1.5"),
     ("nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", "nvidia/nemotron-3-nano-30b-a3b"),
-    ("watsonx/ibm/granite-3-8b-instruct", "ibm/granite-3-8b"),
+    ("watsonx/ibm/granite-3-8b-instruct", "ibm/granite-3.0-8b"),
+    ("ibm-granite/granite-3.3-8b-instruct", "ibm/granite-3.3-8b"),
     ("ibm-granite/granite-4.0-h-small", "ibm/granite-4.0-h-small"),
-    ("command-r-plus-08-2024", "cohere/command-r-plus"),
-    ("cohere.command-r-plus-v1:0", "cohere/command-r-plus"),
+    ("command-r-plus-08-2024", "cohere/command-r-plus-08-2024"),
+    ("cohere.command-r-plus-v1:0", "cohere/command-r-plus-04-2024"),
     ("embed-english-v3.0", "cohere/embed-english-v3.0"),
     ("cohere.embed-multilingual-v3", "cohere/embed-multilingual-v3.0"),
     ("rerank-v3.5", "cohere/rerank-v3.5"),
@@ -349,6 +355,12 @@ def test_a_quantised_llama_70b_fits_on_fewer_gpus(registry):
 
 def test_what_ollama_serves_in_four_bit_anyway_keeps_its_own_format(registry):
     assert registry.resolve("gpt-oss:20b").model.architecture.precision == "fp4"
+
+
+def test_ollamas_cloud_serves_the_published_weights(registry):
+    match = registry.resolve("deepseek-v3.1:671b-cloud")
+    assert match.model == registry.get("deepseek/deepseek-v3.1")
+    assert match.precision == ""
 
 
 def test_a_bare_family_is_ollamas_default_size_only_where_the_span_says_ollama(registry):

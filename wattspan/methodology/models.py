@@ -310,8 +310,8 @@ class Registry:
                 model = self.models[model_id]
                 if model.kind in PREFILL_ONLY_KINDS:
                     return Match(model, "rule", key, "")
-                is_four_bit = model.architecture.precision == "fp4"
-                precision = named or ("" if is_four_bit else self._rules.ollama_precision)
+                is_as_published = model.architecture.precision == "fp4" or tag.endswith("cloud")
+                precision = named or ("" if is_as_published else self._rules.ollama_precision)
                 return Match(model.with_precision(precision) if precision else model, "rule", key, precision)
         return None
 

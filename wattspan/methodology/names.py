@@ -16,6 +16,8 @@ MAX_NAME_LENGTH = 400
 
 _BETWEEN_DIGITS = re.compile(r"(?<=\d)[.p](?=\d)")
 _CLOUD_REGION = re.compile(r"[a-z]{2}(?:-gov|-iso[a-z]?)?-[a-z]+-\d")
+_DIGEST = re.compile(r"[0-9a-f]{40,64}")
+_REVISION = re.compile(r"00[1-9]")
 _ARN_KINDS = frozenset({"foundation-model", "inference-profile"})
 _MONTHS = frozenset(f"{number:02d}" for number in range(1, 13))
 _DAYS = frozenset(f"{number:02d}" for number in range(1, 32))
@@ -162,12 +164,16 @@ def split_tag(name: str) -> tuple[str, str]:
     """The name before the first colon and the tag behind it; a Vertex @version becomes part of the name."""
     name, _, tag = name.partition(":")
     name, _, version = name.partition("@")
-    return (f"{name}-{version}" if version not in {"", "default", "latest"} else name), tag
+    is_plain = version in {"", "default", "latest"} or _REVISION.fullmatch(version)
+    return (name if is_plain else f"{name}-{version}"), tag
 
 
 def is_serving_tag(tag: str, rules: NameRules) -> bool:
-    """Whether a tag says how the weights are served (free, nitro) or which revision it is (0, 1, 0:200k)."""
-    return all(part in rules.serving_tags or part.removesuffix("k").isdigit() for part in tag.split(":"))
+    """Whether a tag says how the weights are served (free) or which revision it is (0, 0:200k, a digest)."""
+    return all(
+        part in rules.serving_tags or part.removesuffix("k").isdigit() or _DIGEST.fullmatch(part)
+        for part in tag.split(":")
+    )
 
 
 def snapshots(name: str) -> Iterator[tuple[str, str]]:
@@ -195,7 +201,7 @@ def snapshots(name: str) -> Iterator[tuple[str, str]]:
             yield base, "mmdd"
         if f"20{last[:2]}" in _YEARS and last[2:] in _MONTHS:
             yield base, "yymm"
-    if len(last) == 3 and last.startswith("00") and last in {"001", "002", "003", "004", "005"}:
+    if _REVISION.fullmatch(last):
         yield base, "revision"
 
 
