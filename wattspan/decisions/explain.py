@@ -225,7 +225,7 @@ def _token_steps(window: Enriched, row: int, plan: Plan, name: str, source: str)
         ("output", n_out, output, f", {reasoning:,} of them reasoning" if reasoning else ""),
     ):
         if tokens:
-            how = f"{tokens:,.0f} tokens{note} × {joules / tokens:.4g} J ({name})"
+            how = f"{tokens:,.0f} tokens{note} × {joules / tokens:.4g} J, {name}"
             steps.append(Step(what, joules, "J", "+", how, source))
     return steps
 
