@@ -266,8 +266,8 @@ class Cache:
             row = self._db.execute(query, (fetch_id,)).fetchone()
         if row is None:
             raise KeyError(f"the grid cache {self.path} has no fetch {fetch_id}")
-        *columns, notes = row
-        return Fetch(*columns, tuple(json.loads(notes)))
+        columns: tuple[Any, ...] = (*row[:-1], tuple(json.loads(row[-1])))
+        return Fetch(*columns)
 
     def vintages(self, signal: int, zone: str, start_unix_s: int) -> list[Vintage]:
         """All values ever given for one start, oldest first."""

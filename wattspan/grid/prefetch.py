@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from wattspan.grid.feeds.errors import FeedError
+from wattspan.grid.feeds.series import Flags
 from wattspan.grid.feeds.times import DAY_S, HOUR_S
 from wattspan.grid.intensity import Ints
 from wattspan.grid.live import LiveSignal
@@ -32,10 +33,12 @@ _REVISED_DAYS = 14
 class Round:
     """What a round did."""
 
-    requests_ranges: int = 0
+    ranges: int = 0
     """Ranges asked for."""
     new: int = 0
+    """Values of hours that had none."""
     revised: int = 0
+    """Values that differ from those held before."""
     rejected: int = 0
     """Values that cannot be, set aside."""
     warnings: list[str] = field(default_factory=list)
@@ -64,12 +67,9 @@ class Prefetcher:
         if self._is_blocked("", now):
             return done
         self._locate(done, now)
-        zones = dict.fromkeys([*self._owed, *self.signal.zones_seen(_SEEN_S)])
-        for zone in zones:
-            if self._is_blocked("", now):
+        for zone in dict.fromkeys([*self._owed, *self.signal.zones_seen(_SEEN_S)]):
+            if not self._is_blocked(zone, now) and not self._fetch(zone, done, now):
                 break
-            if not self._is_blocked(zone, now) and not self._stopped.is_set():
-                self._fetch(zone, done, now)
         return done
 
     def start(self) -> None:
@@ -103,11 +103,12 @@ class Prefetcher:
                 if error.scope == "feed":
                     return
 
-    def _fetch(self, zone: str, done: Round, now: int) -> None:
+    def _fetch(self, zone: str, done: Round, now: int) -> bool:
+        """Ask for what is due of a zone; whether the feed is fit to be asked for the next one."""
         for start, end in self._due(zone, now):
             if self._stopped.is_set():
-                return
-            done.requests_ranges += 1
+                return False
+            done.ranges += 1
             try:
                 for series in self.signal.feed.fetch(zone, start, end):
                     added = self.signal.cache.add(self.signal.signal_id, series)
@@ -118,24 +119,32 @@ class Prefetcher:
             except FeedError as error:
                 self._note(error, zone, done, now)
                 if error.scope != "range":
-                    return
+                    return error.scope == "zone"
+                if not error.is_transient:
+                    self._give_up(zone, start, end)
             else:
                 self.signal.note(zone, "")
                 self.signal.note("", "")
+        return True
 
     def _note(self, error: FeedError, zone: str, done: Round, now: int) -> None:
         """Keep the reason for those who ask why there is no value, and leave whoever refused alone."""
         done.errors.append(error)
         where = "" if error.scope == "feed" else zone
         self.signal.note(where, f"{error.feed}: {error.what}")
-        if error.scope != "range" or error.retry_after_s is not None:
-            pause = error.retry_after_s
-            if pause is None:
-                pause = 0.0 if error.is_transient else _BLOCKED_S
-            self._blocked[where] = now + pause
+        pause = error.retry_after_s
+        if pause is None:
+            pause = 0 if error.is_transient else _ASK_AGAIN_S if error.scope == "range" else _BLOCKED_S
+        self._blocked[where] = now + pause
+
+    def _give_up(self, zone: str, start: int, end: int) -> None:
+        """The feed will never have these steps; calls that come again will want them again."""
+        step = self.signal.feed.step
+        gone = range(step.number_at(start), step.number_at(end))
+        self._owed[zone] -= {number for number in self._owed[zone] if number in gone}
 
     def _due(self, zone: str, now: int) -> list[tuple[int, int]]:
-        """Ranges to ask for: wanted and recent steps that are not there, and settled ones to be read again."""
+        """Ranges to ask for: wanted and recent steps that are not there, and settled ones once more."""
         step = self.signal.feed.step
         seconds = step.seconds
         owed = self._owed.setdefault(zone, set())
@@ -164,7 +173,7 @@ class Prefetcher:
         return 90 * DAY_S if self.signal.feed.step.is_year else 3 * DAY_S
 
     def _known(self, zone: str, starts: Ints, ends: Ints, now: int) -> tuple[Flags, Flags, Flags]:
-        """Of each step: a measured value is there; it was asked for when settled; it was asked for just now."""
+        """Of each step: a measured value is there; it was asked for when settled; or just now."""
         signal = self.signal
         begin, end = int(starts[0]), int(ends[-1])
         rows = signal.cache.rows(signal.signal_id, zone, begin - HOUR_S, end, signal.cache.position())
@@ -191,10 +200,7 @@ class Prefetcher:
         return list(zip(starts[~is_done].tolist(), ends[~is_done].tolist(), strict=True))
 
 
-Flags = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
-
-
-def _joined(ranges: Iterable[tuple[int, int]]) -> Sequence[tuple[int, int]]:
+def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     joined: list[tuple[int, int]] = []
     for start, end in sorted(ranges):
         if joined and start <= joined[-1][1] + _JOINED_GAP_S:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import logging
 import re
 import time
 import urllib.request
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
 from urllib.parse import quote, urlsplit
+from weakref import WeakSet
 
 from wattspan.grid.feeds.errors import (
     FeedAccessError,
@@ -100,6 +102,7 @@ class Client:
         self._keyed = _Keyed(httpx.HTTPTransport(proxy=proxy))
         self._keyed.headers = dict(headers or {})
         self._keyed.params = dict(params or {})
+        _BLOTTER.clients.add(self)
         self._http = httpx.Client(
             base_url=self.base_url,
             transport=self._keyed,
@@ -291,6 +294,25 @@ class _Keyed(httpx.BaseTransport):
     def close(self) -> None:
         self._inner.close()
 
+
+class _Blotter(logging.Filter):
+    """Blots keys out of httpcore's log of headers: a redirect or an error may send a key back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clients: WeakSet[Client] = WeakSet()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        for client in list(self.clients):
+            text = client.redact(text)
+        record.msg, record.args = text, ()
+        return True
+
+
+_BLOTTER = _Blotter()
+for _name in ("httpcore.http11", "httpx"):
+    logging.getLogger(_name).addFilter(_BLOTTER)
 
 _LATER = "nothing to do: it is asked again later"
 
