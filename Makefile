@@ -29,6 +29,9 @@ edition: .venv/dev ## fit the evidence and write the methodology edition
 
 docs: .venv/dev ## compute the tables of the methodology pages and build the documents into site/
 	$(BIN)/python -m evidence.validation
+	$(BIN)/python -m evidence.edition.model_page
+	$(BIN)/python -m evidence.grid.regions_table
+	$(BIN)/python -m evidence.backtest
 	$(BIN)/mkdocs build --strict
 
 clean: ## remove what the other targets made
