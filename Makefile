@@ -21,7 +21,7 @@ lint: .venv/dev ## ruff, mypy --strict, the import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/dev ## print speeds beside the rivals', in the same run
+bench: .venv/bench ## print speeds beside the rivals', in the same run
 	$(BIN)/python -m benchmarks $(ARGS)
 
 edition: .venv/dev ## fit the evidence and write the methodology edition
@@ -45,6 +45,10 @@ SOURCES := pyproject.toml setup.py requirements.txt $(wildcard wattspan/otlp/wir
 	@echo "setting up .venv (once) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+.venv/bench: .venv/dev requirements-bench.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	@touch $@
 
 .venv/dev: .venv/ready requirements-dev.txt
