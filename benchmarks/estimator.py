@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import statistics
 import time
 from collections.abc import Callable
@@ -41,6 +42,7 @@ def main() -> None:
     except ImportError:
         print("EcoLogits is not installed: pip install -r requirements-bench.txt for the comparison")
     else:
+        logging.disable(logging.WARNING)
         theirs = us_per_call(
             lambda: llm_impacts(
                 provider="openai",
