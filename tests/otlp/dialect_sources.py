@@ -174,7 +174,7 @@ SOURCES: dict[str, Meant] = {
                 "langfuse.observation.model.name": "gpt-5-mini-2025-08-07",
                 "langfuse.observation.usage_details": (
                     '{"input_tokens": 2210, "input_tokens_details": {"cached_tokens": 1920},'
-                    ' "output_tokens": 731, "output_tokens_details": {"reasoning_tokens": 512}, "total_tokens": 2941}'
+                    ' "output_tokens": 731, "output_tokens_details": {"reasoning_tokens": 512}}'
                 ),
             },
             scope="langfuse-sdk",

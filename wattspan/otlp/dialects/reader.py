@@ -159,12 +159,14 @@ class _Reader:
 
     def _counts(self, view: View, role: Small) -> dict[str, Count]:
         fields = [*COUNTS, *(field for field in view.carried if "/" in field)]
-        if any(field in view.carried for field in AGGREGATED) and (role == AGGREGATE).any():
-            fields += AGGREGATED
         counts = read_counts(view, fields, self.rules, self.problems)
-        for sums, field in zip(AGGREGATED, COUNTS, strict=False):
-            if sums in counts:
-                counts[field] = _or(counts.get(field), counts.pop(sums), role == AGGREGATE)
+        lines = (role == AGGREGATE).nonzero()[0]
+        if len(lines) and any(field in view.carried for field in AGGREGATED):
+            some = view.of(np.arange(self.spans.n)[view.rows][lines])
+            sums = read_counts(some, AGGREGATED, self.rules, self.problems)
+            for named, field in zip(AGGREGATED, COUNTS, strict=False):
+                if named in sums:
+                    counts[field] = _or(counts.get(field), _spread(sums[named], lines, view.n), True)
         for field in self.rules.parts:
             parts = [counts.pop(name) for name in list(counts) if name.startswith(field + "/")]
             if parts:
@@ -340,6 +342,12 @@ def _or(known: Count | None, other: Count, where: Flags | bool) -> Count:
         return Count(np.where(where, other.values, 0), other.present & where)
     take = ~known.present & other.present & where
     return Count(np.where(take, other.values, known.values), known.present | take)
+
+
+def _spread(count: Count, lines: Ints, n: int) -> Count:
+    values, present = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.bool_)
+    values[lines], present[lines] = count.values, count.present
+    return Count(values, present)
 
 
 def _column(named: tuple[Codes, list[str]]) -> Column:

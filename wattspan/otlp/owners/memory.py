@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from wattspan.otlp.owners.batch import Batch
 from wattspan.otlp.owners.node import Node
-from wattspan.otlp.owners.settle import Tally
+from wattspan.otlp.owners.settle import Tally, settle
 
 
 @dataclass(slots=True)
@@ -26,10 +26,13 @@ class Trace:
         return len(self.nodes) + sum(batch.size(group) for batch, group in self.unread)
 
     def unfold(self) -> None:
-        """Bring what `unread` holds into `nodes` and `parent_of`."""
+        """Bring what `unread` holds into `nodes` and `parent_of`, and let all that was decided stand."""
         for batch, group in self.unread:
             self.add(batch, group)
+            settle(self.nodes, self.parent_of, Tally())
         self.unread.clear()
+        for node in self.nodes:
+            node.is_settled, node.call = True, -1
 
     def add(self, batch: Batch, group: int) -> list[Node]:
         """Put the spans of a group of `batch` into the trace; the nodes of its calls are the answer."""
@@ -37,11 +40,6 @@ class Trace:
         self.nodes += nodes
         self.parent_of.update(batch.links(group))
         return nodes
-
-    def settle(self) -> None:
-        """From now on what was decided stands."""
-        for node in self.nodes:
-            node.is_settled, node.call = True, -1
 
 
 class OwnerMemory:
@@ -56,7 +54,7 @@ class OwnerMemory:
         self,
         most_traces: int = 10_000,
         most_calls: int = 100_000,
-        most_calls_of_trace: int = 1_000,
+        most_calls_of_trace: int = 256,
         most_links_of_trace: int = 10_000,
     ) -> None:
         bounds = (most_traces, most_calls, most_calls_of_trace, most_links_of_trace)
@@ -75,7 +73,9 @@ class OwnerMemory:
         """Calls and aggregates remembered now."""
         self._traces: OrderedDict[bytes, Trace] = OrderedDict()
 
-    def __len__(self) -> int:
+    @property
+    def traces(self) -> int:
+        """Traces remembered now."""
         return len(self._traces)
 
     @property

@@ -8,6 +8,9 @@ from typing import Final
 OVERLAP_SLACK_NS: Final = 2_000_000
 """Clocks of one process that are read twice: JavaScript starts spans on whole milliseconds."""
 
+MOST_LEVELS: Final = 256
+"""Calls inside calls that are looked through: bounds the work on trees that only an attacker would send."""
+
 _SHORTEST_MODEL: Final = 4
 _NOT_GENERATIVE: Final = frozenset(("embeddings", "rerank", "moderation"))
 
@@ -39,6 +42,7 @@ class Node:
         "parent_id",
         "response_id",
         "scope",
+        "shelter",
         "span_id",
         "stands",
         "start_ns",
@@ -80,6 +84,8 @@ class Node:
         """Its ownership was decided, and told, in an earlier batch."""
         self.stands = False
         """An aggregate that was told to be the owner, or part of one, before the calls inside it came."""
+        self.shelter: Node | None = None
+        """The nearest aggregate above that stands for what is below it."""
         self.covered_input = self.covered_output = 0
         """Tokens of later spans that an aggregate which came first already stands for."""
         self.owner: Node | None = None
@@ -105,9 +111,11 @@ class Node:
         return node
 
     def has_ancestor(self, other: Node) -> bool:
-        """Whether `other` is above this node in the tree."""
+        """Whether `other` is above this node in the tree, at most MOST_LEVELS nodes away."""
         node = self.up
-        while node is not None and node.depth >= other.depth:
+        for _ in range(MOST_LEVELS):
+            if node is None or node.depth < other.depth:
+                return False
             if node is other:
                 return True
             node = node.up

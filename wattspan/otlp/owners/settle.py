@@ -157,7 +157,7 @@ def _join_response_ids(mains: Iterable[Node], tally: Tally) -> None:
         if not node.response_id:
             continue
         others = first.setdefault(node.response_id, [])
-        for other in others:
+        for other in others[-_NEIGHBOURS:]:
             # Some servers give every response the same id: other tokens at another time are another call.
             reused = node.carries and other.carries and not same_tokens(node, other) and is_apart(node, other)
             if not reused:
@@ -205,6 +205,10 @@ def _nest(node: Node, kids: Sequence[tuple[Node, bool]], below: tuple[int, int],
             _give(node, reporting[-1], tally, is_copy=False)
         elif len(reporting) == 1 and kids[0][1] and _is_recount(node, reporting[0]):
             _join(node, reporting[0], tally)
+        elif not reporting:
+            for kid, is_direct in kids:
+                if is_direct and not kid.root().is_error and may_be_same_model(node, kid):
+                    _join(node, kid, tally)
         return
     direct = {id(root): root for kid, is_direct in kids if is_direct and (root := kid.root()) is not node}
     alike = [root for root in direct.values() if may_be_same_model(node, root)]
@@ -273,7 +277,8 @@ def _join_continuations(mains: Sequence[Node], tally: Tally) -> None:
                 waiting.setdefault(place, []).append(node)
             continue
         requests = waiting.get(place, [])
-        request = next((one for one in reversed(requests) if _may_go_on_as(one, node)), None)
+        latest = reversed(requests[-_NEIGHBOURS:])
+        request = next((one for one in latest if _may_go_on_as(one, node)), None)
         if request is not None:
             requests.remove(request)
             _join(request, node, tally)
@@ -324,6 +329,9 @@ def _are_beside(one: Node, other: Node, wants_tokens: bool) -> bool:
 
 
 def _settle_aggregates(deep_first: Sequence[Node], mains: Sequence[Node], tally: Tally) -> None:
+    for node in reversed(deep_first):
+        above = node.up
+        node.shelter = None if above is None else above if above.stands else above.shelter
     for node in deep_first:
         if node.is_aggregate and node.owner is None:
             if node.is_settled:
@@ -333,17 +341,17 @@ def _settle_aggregates(deep_first: Sequence[Node], mains: Sequence[Node], tally:
             _look_for_cover(node, mains, tally)
         if node.up is not None:
             _report_up(node, node.up)
-    for node in mains:
-        if node.is_aggregate and node.owner is None and node.carries:
-            node.stands = True
-        if node.is_aggregate or node.carries or node.owner is not None or node.is_error:
-            continue
+    for node in reversed(deep_first):
+        node.stands = node.stands or (node.is_aggregate and node.owner is None and node.carries)
         above = node.up
-        while above is not None:
-            if above.is_aggregate and above.owner is None and above.carries:
-                _give(node, above, tally, is_copy=False)
-                break
-            above = above.up
+        node.shelter = None if above is None else above if _is_shelter(above) else above.shelter
+        is_untold = not (node.is_aggregate or node.carries or node.is_error) and node.owner is None
+        if is_untold and node.shelter is not None:
+            _give(node, node.shelter, tally, is_copy=False)
+
+
+def _is_shelter(node: Node) -> bool:
+    return node.is_aggregate and node.owner is None and node.carries
 
 
 def _settle_aggregate(node: Node, mains: Sequence[Node], tally: Tally) -> None:
@@ -385,12 +393,9 @@ def _restated_elsewhere(node: Node, mains: Sequence[Node]) -> Node | None:
 def _look_for_cover(node: Node, mains: Sequence[Node], tally: Tally) -> None:
     """Give a node to the aggregate above it that came before it, or that may be above it for all that is
     known."""
-    above = node.up
-    while above is not None:
-        if above.stands:
-            _cover(above, [node], tally)
-            return
-        above = above.up
+    if node.shelter is not None:
+        _cover(node.shelter, [node], tally)
+        return
     if node.hangs and len(mains) <= _MOST_CALLS:
         claims = [other for other in mains if other.stands and contains(other, node)]
         if claims:

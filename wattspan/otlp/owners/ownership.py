@@ -40,7 +40,7 @@ def decide(spans: SpanTable, reading: Reading, memory: OwnerMemory | None = None
     calls stands, so a call whose first span had no usage may be counted twice (`OwnerMemory.superseded`).
     """
     if len(reading) == 0:
-        if memory is not None and len(memory):
+        if memory is not None and memory.traces:
             _remember_links(spans, Traces(spans, trace_hashes(spans)), memory)
         return Ownership(reading.calls, np.zeros(0, np.bool_), np.zeros(0, np.uint64))
     batch = Batch(spans, reading)
@@ -53,8 +53,6 @@ def decide(spans: SpanTable, reading: Reading, memory: OwnerMemory | None = None
     for group in needs_care.nonzero()[0].tolist():
         nodes = _settle_group(batch, group, trace_ids[group] if memory is not None else b"", memory)
         _tell(nodes, look, pairs)
-        if memory is not None:
-            memory.trace(trace_ids[group]).settle()
     if memory is not None:
         for group in (~needs_care).nonzero()[0].tolist():
             trace = memory.trace(trace_ids[group])
@@ -79,7 +77,6 @@ def _settle_group(batch: Batch, group: int, trace_id: bytes, memory: OwnerMemory
         return nodes
     trace = memory.trace(trace_id)
     trace.unfold()
-    trace.settle()
     nodes = trace.add(batch, group)
     settle(trace.nodes, trace.parent_of, memory.tally)
     memory.keep(trace, len(nodes))
