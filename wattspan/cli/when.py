@@ -222,7 +222,7 @@ def _say_how(decision: Decision) -> None:
     console.print(f"decided by                {kind}: {'; '.join(sorted(of))}", soft_wrap=True)
     for reason in decision.passed_over:
         console.print(f"not used                  {reason}", style="yellow", soft_wrap=True)
-    if not any(outlook.hour_key for outlook in decision.outlooks):
+    if all(outlook.resolution == "annual" for outlook in decision.outlooks):
         console.print("these places have no typical hours: only regions are compared", style="yellow")
 
 
