@@ -74,14 +74,14 @@ def test_a_row_may_narrow_its_spans_down(raw):
         "with": ["acme.usage"],
         "without": ["acme.total"],
         "equals": {"acme.kind": ["llm*"]},
-        "named": ["Acme.*"],
+        "named": ["acme.*"],
         "streaming": True,
         "set": {"cache": "outside", "reasoning": "inside", "names": {"ask": "chat"}, "self_hosted": True},
     }
     raw["dialects"].append(row)
     new = parse(raw).dialects[-1]
     assert (new.cache_outside, new.reasoning_outside, new.is_self_hosted) == (True, False, True)
-    assert (new.carries, new.lacks, new.named) == (("acme.usage",), ("acme.total",), ("Acme.*",))
+    assert (new.carries, new.lacks, new.named) == (("acme.usage",), ("acme.total",), ("acme.*",))
     assert new.fits_scope("acme.llm")
     assert not new.fits_scope("not.acme.llm")
     assert {"acme.usage", "acme.total", "acme.kind"} <= set(parse(raw).keys())

@@ -187,8 +187,8 @@ def _with_part(whole: Count, part: Ints, outside: Codes, other: Count, total: Co
     if total is not None:
         reached = total.values - other.values - whole.values
         left_out |= (outside == 0) & total.present & (reached == part)
-    left_out &= whole.present & (part > 0)
-    return Count(np.where(left_out, whole.values + part, whole.values), whole.present)
+    left_out &= whole.present
+    return Count(whole.values + part * left_out, whole.present) if left_out.any() else whole
 
 
 def _drop_parts_without_whole(whole: dict[str, Count]) -> None:

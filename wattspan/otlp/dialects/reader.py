@@ -296,12 +296,11 @@ class _Reader:
         if at is None:
             return Column(np.zeros(view.n, dtype=np.int32), ("",))
         index: dict[str, int] = {"": 0}
-
-        def answer(text: bytes) -> int:
-            return index.setdefault(text[:LONGEST_NAME_BYTES].decode("utf-8", "replace"), len(index))
-
-        of_resource = view.lut(view.codes(at), answer)
-        return Column(of_resource[spans.resource[view.rows]], tuple(index))
+        codes = [
+            index.setdefault(spans.text(code)[:LONGEST_NAME_BYTES], len(index))
+            for code in view.codes(at).tolist()
+        ]
+        return Column(np.array(codes, dtype=np.int32)[spans.resource[view.rows]], tuple(index))
 
     def _response_ids(self, view: View) -> Codes:
         at = view.first("response_id")

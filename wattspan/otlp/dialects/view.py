@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -42,10 +42,22 @@ def _fields_of_position(keys: tuple[str, ...]) -> Mapping[int, tuple[tuple[str, 
     return {place: tuple(fields) for place, fields in found.items()}
 
 
+@lru_cache(256)
+def _carried(keys: tuple[str, ...], carried: bytes) -> Mapping[str, tuple[int, ...]]:
+    """For each field the positions of its keys, in priority order; of those keys for which `carried` has a
+    1."""
+    fields = _fields_of_position(keys)
+    ranked: dict[str, list[tuple[int, int]]] = {}
+    for place in np.frombuffer(carried, dtype=np.bool_).nonzero()[0].tolist():
+        for field, priority in fields.get(place, ()):
+            ranked.setdefault(field, []).append((priority, place))
+    return {field: tuple(place for _, place in sorted(places)) for field, places in ranked.items()}
+
+
 class View:
     """The spans `rows` of a table, one line a span; texts are named by their codes, -1 = none."""
 
-    __slots__ = ("_lines", "_values", "carried", "n", "rows", "spans", "text_count")
+    __slots__ = ("_lines", "_text_at", "_values", "carried", "n", "rows", "spans", "text_count")
 
     def __init__(self, spans: SpanTable, rows: Ints | slice = slice(None)) -> None:
         self.spans = spans
@@ -54,23 +66,18 @@ class View:
         self.text_count = len(spans.texts)
         self._lines = spans.span_index.line
         self._values = spans.span_index.values
-        self.carried: dict[str, list[int]] = {}
+        # Where a span lacks a key its place is -1: there, at the end, is the code for no text.
+        self._text_at = np.append(spans.value_text, np.int32(-1))
+        carried = (self._lines >= 0).tobytes()
+        self.carried: Mapping[str, tuple[int, ...]] = _carried(spans.keyset.keys, carried)
         """For each field, the positions of its keys that some span carries, in priority order."""
-        fields = _fields_of_position(spans.keyset.keys)
-        ranked: dict[str, list[tuple[int, int]]] = {}
-        for place in (self._lines >= 0).nonzero()[0].tolist():
-            for field, priority in fields.get(place, ()):
-                ranked.setdefault(field, []).append((priority, place))
-        for field, places in ranked.items():
-            places.sort()
-            self.carried[field] = [place for _, place in places]
 
     def of(self, rows: Ints) -> View:
         """The view of other spans of the same table."""
         other = View.__new__(View)
         other.spans, other.rows, other.n = self.spans, rows, len(rows)
         other.text_count, other._lines, other._values = self.text_count, self._lines, self._values
-        other.carried = self.carried
+        other._text_at, other.carried = self._text_at, self.carried
         return other
 
     def key(self, place: int) -> str:
@@ -92,11 +99,11 @@ class View:
         place = self.place(key)
         return None if place < 0 else self.at(place) >= 0
 
-    def has_any(self, places: list[int]) -> Flags:
+    def has_any(self, places: Sequence[int]) -> Flags:
         """Whether each span carries at least one of the keys at `places`."""
         if not places:
             return np.zeros(self.n, dtype=np.bool_)
-        lines = self._values[self._lines[places]]
+        lines = self._values[self._lines[list(places)]]
         found: Flags = np.asarray((lines >= 0).any(axis=0))[self.rows]
         return found
 
@@ -112,7 +119,8 @@ class View:
 
     def codes(self, at: Codes) -> Codes:
         """Text codes of the values at `at`; -1 where the value is no text."""
-        return np.where(at >= 0, self.spans.value_text[at], np.int32(-1))
+        codes: Codes = self._text_at[at]
+        return codes
 
     def distinct(self, codes: Codes) -> list[int]:
         """The codes that occur, without -1, in ascending order."""

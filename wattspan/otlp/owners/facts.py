@@ -11,7 +11,7 @@ from wattspan.calls import CallBatch, Column
 
 Ints = npt.NDArray[np.int64]
 
-_TEXTS = ("provider", "span_region", "span_cloud", "reported_region", "model", "request_model")
+_TEXTS = ("operation", "provider", "span_region", "span_cloud", "reported_region", "model", "request_model")
 
 
 def supply(calls: CallBatch, copies: Ints, owners: Ints) -> CallBatch:
