@@ -1,0 +1,127 @@
+"""`Counters`: the energy and carbon of an application, through the metrics API of OpenTelemetry."""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import Final
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from opentelemetry.metrics import MeterProvider, get_meter, get_meter_provider
+
+from wattspan import __version__
+from wattspan.calls import CallBatch, Column, EstimateBatch
+from wattspan.calls.batch import Codes, Flags
+from wattspan.otlp.wire.table import SpanIds
+from wattspan.sdk.forks import start_afresh_in_children
+
+J_PER_KWH: Final = 3.6e6
+UNKNOWN_MODEL: Final = "unknown"
+"""Models that the registry does not know go under one name: their own are beyond number."""
+GENERATION_SPANS: Final = 65_536
+"""Counted spans are remembered for at least this many others."""
+
+ATTRIBUTES: Final = (
+    "gen_ai.operation.name",
+    "gen_ai.provider.name",
+    "wattspan.model",
+    "wattspan.region",
+    "wattspan.basis",
+)
+"""The attributes of the counters, in this order."""
+
+
+class Counters:
+    """The counters of one meter provider. A span is counted once, however many exporters see it."""
+
+    def __init__(self, meter_provider: MeterProvider | None = None) -> None:
+        meter = get_meter("wattspan", __version__, meter_provider=meter_provider)
+        self._energy = meter.create_counter(
+            "wattspan.energy", unit="J", description="Energy of model calls at the facility boundary."
+        )
+        self._co2e = meter.create_counter(
+            "wattspan.co2e", unit="g", description="Operational carbon (CO2e) of model calls."
+        )
+        self._failed = meter.create_counter(
+            "wattspan.failed_spans",
+            unit="{span}",
+            description="Spans that went on without our attributes because of an error in Wattspan.",
+        )
+        self._lock = threading.Lock()
+        self._young: set[int] = set()
+        self._old: set[int] = set()
+        start_afresh_in_children(self)
+
+    def start_afresh(self) -> None:
+        """In a child process: a new lock. What was counted stays known."""
+        self._lock = threading.Lock()
+
+    def add(self, calls: CallBatch, estimates: EstimateBatch, span_keys: SpanIds) -> None:
+        """Count the rows that have a figure and that were not counted before."""
+        is_new = self._first_seen(span_keys) & np.isfinite(estimates.energy_kwh)
+        rows = np.flatnonzero(is_new)
+        if not len(rows):
+            return
+        columns = [calls.operation, calls.provider, estimates.model, estimates.region, estimates.basis]
+        group, combinations = _groups([column.take(rows) for column in columns])
+        energy_kwh = np.bincount(group, estimates.energy_kwh[rows])
+        has_carbon = np.isfinite(estimates.co2e_g[rows])
+        co2e_g = np.bincount(group, np.where(has_carbon, estimates.co2e_g[rows], 0.0))
+        for texts, kwh, grams in zip(combinations, energy_kwh.tolist(), co2e_g.tolist(), strict=True):
+            operation, provider, model, region, basis = texts
+            values = (operation, provider, model or UNKNOWN_MODEL, region, basis)
+            said = {key: text for key, text in zip(ATTRIBUTES, values, strict=True) if text}
+            self._energy.add(kwh * J_PER_KWH, said)
+            if grams > 0 and math.isfinite(grams):
+                self._co2e.add(grams, said)
+
+    def add_failed(self, spans: int, kind: str) -> None:
+        """Count spans that went on as they came; `kind`: class of the error."""
+        self._failed.add(spans, {"error.type": kind})
+
+    def _first_seen(self, span_keys: SpanIds) -> Flags:
+        keys: list[int] = span_keys.tolist()
+        with self._lock:
+            young, old = self._young, self._old
+            is_new = []
+            for key in keys:
+                is_new.append(key not in young and key not in old)
+                young.add(key)
+            if len(young) >= GENERATION_SPANS:
+                self._old, self._young = young, set()
+        return np.array(is_new, dtype=np.bool_)
+
+
+def _groups(columns: list[Column]) -> tuple[Codes, list[tuple[str, ...]]]:
+    """The combination of texts of each row: its index in the list of those that occur."""
+    index: dict[tuple[str, ...], int] = {}
+    codes = [index.setdefault(row, len(index)) for row in zip(*(c.texts() for c in columns), strict=True)]
+    return np.array(codes, dtype=np.int32), list(index)
+
+
+class _OfProviders:
+    """The counters of each meter provider."""
+
+    def __init__(self) -> None:
+        self._known: WeakKeyDictionary[MeterProvider, Counters] = WeakKeyDictionary()
+        self.start_afresh()
+        start_afresh_in_children(self)
+
+    def start_afresh(self) -> None:
+        self._lock = threading.Lock()
+
+    def __getitem__(self, provider: MeterProvider) -> Counters:
+        with self._lock:
+            found = self._known.get(provider)
+            if found is None:
+                found = self._known[provider] = Counters(provider)
+            return found
+
+
+_of_providers: Final = _OfProviders()
+
+
+def counters_of(meter_provider: MeterProvider | None = None) -> Counters:
+    """The counters of a meter provider (the global one of now unless named): the same object every time."""
+    return _of_providers[get_meter_provider() if meter_provider is None else meter_provider]

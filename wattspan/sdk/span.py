@@ -1,0 +1,47 @@
+"""`EnrichedSpan`: a copy of an ended span with other attributes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opentelemetry.sdk.trace import ReadableSpan
+
+
+class EnrichedSpan(ReadableSpan):
+    """What `span` says in public, with `attributes` in the place of its own.
+
+    The span itself stays as it is: other exporters have it too. Neither the limit of attributes nor that of
+    their length is applied again: they bound what instrumentations set, and ours come on top.
+    """
+
+    def __init__(self, span: ReadableSpan, attributes: dict[str, Any]) -> None:
+        super().__init__(
+            name=span.name,
+            context=span.context,
+            parent=span.parent,
+            resource=span.resource,
+            attributes=attributes,
+            events=span.events,
+            links=span.links,
+            kind=span.kind,
+            status=span.status,
+            start_time=span.start_time,
+            end_time=span.end_time,
+            instrumentation_scope=span.instrumentation_scope,
+        )
+        self._dropped_before = span.dropped_attributes, span.dropped_events, span.dropped_links
+
+    @property
+    def dropped_attributes(self) -> int:
+        """Attributes that the limits of the SDK cost the span."""
+        return self._dropped_before[0]
+
+    @property
+    def dropped_events(self) -> int:
+        """Events that the limits of the SDK cost the span."""
+        return self._dropped_before[1]
+
+    @property
+    def dropped_links(self) -> int:
+        """Links that the limits of the SDK cost the span."""
+        return self._dropped_before[2]

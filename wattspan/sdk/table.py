@@ -1,0 +1,340 @@
+"""`SpanReader`: ended spans of the SDK as the `SpanTable` that the dialects read.
+
+The same table as `SpanTableBuilder` makes row by row, made by column: spans of one instrumentation carry
+the same keys in the same order, so that a few dozen distinct key lists describe a batch, and the values of
+each go through operations that take a whole column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import repeat
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanKind, StatusCode
+
+from wattspan.otlp.wire import (
+    ARRAY,
+    BOOL,
+    BYTES,
+    DOUBLE,
+    INT,
+    KVLIST,
+    NONE,
+    STRING,
+    AttributeIndex,
+    KeySet,
+    SpanTable,
+    is_own_key,
+)
+
+MOST_SHAPES: Final = 4096
+"""Distinct lists of keys remembered; an application that invents keys starts the store afresh."""
+
+_KINDS: Final = {id(kind): kind.value + 1 for kind in SpanKind}
+_UNSET, _ERROR = StatusCode.UNSET, StatusCode.ERROR
+_KEPT: Final = {str: STRING, bool: BOOL, int: INT, float: DOUBLE}
+_INT64_MAX: Final = 2**63 - 1
+
+Attributes = dict[str, Any]
+
+
+class Taken(NamedTuple):
+    """Spans as a table."""
+
+    table: SpanTable
+    rows: list[int]
+    """For each row of the table, the span's index in what was given."""
+    attributes: list[Attributes]
+    """For each row, a copy of the span's attributes."""
+    unreadable: list[tuple[int, Exception]]
+    """Spans that are not in the table, and why."""
+
+
+class _Shape(NamedTuple):
+    positions: tuple[int, ...]
+    """Positions in the key set of those keys that were asked for."""
+    values: Callable[[Attributes], tuple[Any, ...]]
+    """Their values, in the same order."""
+    is_own: bool
+
+
+class SpanReader:
+    """Makes tables with the keys of `keyset`."""
+
+    def __init__(self, keyset: KeySet) -> None:
+        self._keyset = keyset
+        self._shapes: dict[tuple[str, ...], _Shape] = {}
+
+    def read(self, spans: Sequence[ReadableSpan]) -> Taken:
+        """The table of `spans`, in their order. A span that cannot be read is left out and named."""
+        try:
+            return Taken(*self._read(spans), [])
+        except Exception:
+            # One span is odd; which one is worth knowing only now.
+            kept: list[int] = []
+            unreadable: list[tuple[int, Exception]] = []
+            for index, span in enumerate(spans):
+                try:
+                    self._read([span])
+                except Exception as error:
+                    unreadable.append((index, error))
+                else:
+                    kept.append(index)
+            table, _, attributes = self._read([spans[index] for index in kept])
+            return Taken(table, kept, attributes, unreadable)
+
+    def _read(self, spans: Sequence[ReadableSpan]) -> tuple[SpanTable, list[int], list[Attributes]]:
+        n = len(spans)
+        copies = [_copied(span.attributes) for span in spans]
+        contexts = [span.context for span in spans]
+        parents = [span.parent for span in spans]
+        statuses = [span.status.status_code for span in spans]
+        texts = _Texts()
+        values = _Values(texts)
+        resource, scope, resources, scopes = _homes(spans)
+        own_attr, span_cells = self._cells(copies, values)
+        resource_cells = self._plain_cells([one.attributes for one in resources], values)
+        scope_attributes = [one.attributes or {} if one else {} for _, one in scopes]
+        scope_cells = self._plain_cells(scope_attributes, values)
+        name_code = texts.codes([span.name for span in spans])
+        scope_names = texts.codes([one.name if one else "" for _, one in scopes])
+        scope_versions = texts.codes([(one.version if one else None) or "" for _, one in scopes])
+        place_of_kind, columns = values.columns()
+        table = SpanTable(
+            n=n,
+            keyset=self._keyset,
+            start=np.full(n, -1, dtype=np.int64),
+            end=np.full(n, -1, dtype=np.int64),
+            resource=resource,
+            scope=scope,
+            trace_id=np.frombuffer(
+                b"".join([one.trace_id.to_bytes(16, "big") for one in contexts]), dtype=np.uint8
+            ).reshape(-1, 16),
+            span_id=np.array([one.span_id for one in contexts], dtype=np.uint64),
+            parent_span_id=np.array([one.span_id if one else 0 for one in parents], dtype=np.uint64),
+            start_unix_ns=_times([span.start_time for span in spans]),
+            end_unix_ns=_times([span.end_time for span in spans]),
+            kind=np.array([_KINDS.get(id(span.kind), 0) for span in spans], dtype=np.int8),
+            status=np.array(
+                [0 if one is _UNSET else 2 if one is _ERROR else 1 for one in statuses], dtype=np.int8
+            ),
+            name_code=np.array(name_code, dtype=np.int32),
+            own_attr=own_attr,
+            span_index=self._index(span_cells, place_of_kind, n),
+            resource_index=self._index(resource_cells, place_of_kind, len(resources)),
+            scope_index=self._index(scope_cells, place_of_kind, len(scopes)),
+            **columns,
+            texts=texts.encoded(),
+            resource_of_scope=np.array([index for index, _ in scopes], dtype=np.int32),
+            scope_name_code=np.array(scope_names, dtype=np.int32),
+            scope_version_code=np.array(scope_versions, dtype=np.int32),
+        )
+        return table, list(range(n)), copies
+
+    def _cells(self, copies: Sequence[Attributes], values: _Values) -> tuple[np.ndarray[Any, Any], _Cells]:
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for row, attributes in enumerate(copies):
+            keys = tuple(attributes)
+            rows = groups.get(keys)
+            if rows is None:
+                groups[keys] = [row]
+            else:
+                rows.append(row)
+        cells = _Cells()
+        own_attr = np.zeros(len(copies), dtype=np.bool_)
+        for keys, rows in groups.items():
+            shape = self._shapes.get(keys) or self._shape(keys)
+            if shape.is_own:
+                own_attr[rows] = True
+            if shape.positions:
+                taken = zip(*[shape.values(copies[row]) for row in rows], strict=True)
+                for position, column in zip(shape.positions, taken, strict=True):
+                    values.add(cells, position, rows, column)
+        return own_attr, cells
+
+    def _shape(self, keys: tuple[str, ...]) -> _Shape:
+        position = self._keyset.position
+        asked = [key for key in keys if key in position]
+        getter: Callable[[Attributes], tuple[Any, ...]]
+        if len(asked) == 1:
+            only = asked[0]
+
+            def getter(attributes: Attributes) -> tuple[Any, ...]:
+                return (attributes[only],)
+        else:
+            getter = itemgetter(*asked) if asked else _nothing
+        is_own = any(is_own_key(key) for key in keys if isinstance(key, str))
+        if len(self._shapes) >= MOST_SHAPES:
+            self._shapes.clear()
+        shape = self._shapes[keys] = _Shape(tuple(position[key] for key in asked), getter, is_own)
+        return shape
+
+    def _plain_cells(self, holders: Iterable[Mapping[str, Any]], values: _Values) -> _Cells:
+        cells = _Cells()
+        for row, attributes in enumerate(holders):
+            for key, value in attributes.items():
+                position = self._keyset.position.get(key)
+                if position is not None:
+                    values.add(cells, position, [row], (value,))
+        return cells
+
+    def _index(self, cells: _Cells, place_of_kind: Mapping[int, int], rows: int) -> AttributeIndex:
+        line = np.full(len(self._keyset), -1, dtype=np.int32)
+        position = np.array(cells.position, dtype=np.int32)
+        carried = np.unique(position)
+        line[carried] = np.arange(len(carried), dtype=np.int32)
+        values = np.full((len(carried), rows), -1, dtype=np.int32)
+        if len(position):
+            kinds, counts = zip(*cells.runs, strict=True)
+            first_of_run = [place_of_kind[kind] + start for kind, start in kinds]
+            within = np.arange(len(position)) - np.repeat(np.cumsum((0, *counts[:-1])), counts)
+            values[line[position], cells.row] = np.repeat(first_of_run, counts) + within
+        return AttributeIndex(line, values)
+
+
+class _Cells:
+    """Which value is where: a position and a row for each; `runs` names the values of several at once."""
+
+    def __init__(self) -> None:
+        self.position: list[int] = []
+        self.row: list[int] = []
+        self.runs: list[tuple[tuple[int, int], int]] = []
+        """((kind, index of the first among the values of that kind), how many)."""
+
+
+class _Values:
+    """Attribute values by type, in the order in which they were added."""
+
+    def __init__(self, texts: _Texts) -> None:
+        self._texts = texts
+        self._of_kind: dict[int, list[Any]] = {kind: [] for kind in range(NONE, BYTES + 1)}
+
+    def add(self, cells: _Cells, position: int, rows: Sequence[int], column: Sequence[Any]) -> None:
+        """Add the values of one key, one for each of `rows`."""
+        types = set(map(type, column))
+        kind = _KEPT.get(types.pop()) if len(types) == 1 else None
+        if kind is None or (kind == INT and not -_INT64_MAX <= min(column) <= max(column) <= _INT64_MAX):
+            for row, value in zip(rows, column, strict=True):
+                found = _typed(value)
+                if found is not None:
+                    self._put(cells, position, (row,), *found)
+        else:
+            self._put(cells, position, rows, kind, column)
+
+    def _put(
+        self, cells: _Cells, position: int, rows: Sequence[int], kind: int, column: Sequence[Any]
+    ) -> None:
+        store = self._of_kind[kind]
+        cells.position.extend(repeat(position, len(rows)))
+        cells.row.extend(rows)
+        cells.runs.append(((kind, len(store)), len(rows)))
+        store.extend(self._texts.codes(column) if kind == STRING else column)
+
+    def columns(self) -> tuple[dict[int, int], dict[str, Any]]:
+        """Where the values of each kind begin, and the value columns of a table."""
+        counts = [len(store) for store in self._of_kind.values()]
+        place = dict(zip(self._of_kind, np.cumsum((0, *counts[:-1])).tolist(), strict=True))
+        m = sum(counts)
+        value_int, value_double = np.zeros(m, dtype=np.int64), np.zeros(m)
+        value_text = np.full(m, -1, dtype=np.int32)
+        for kind, column in (
+            (STRING, value_text), (BOOL, value_int), (INT, value_int), (INT, value_double),
+            (DOUBLE, value_double),
+        ):  # fmt: skip
+            store = self._of_kind[kind]
+            if store:
+                column[place[kind] : place[kind] + len(store)] = store
+        return place, {
+            "value_type": np.repeat(np.array(list(self._of_kind), dtype=np.int8), counts),
+            "value_int": value_int,
+            "value_double": value_double,
+            "value_text": value_text,
+        }
+
+
+class _Texts:
+    """Each distinct text once; code 0 is the empty one."""
+
+    def __init__(self) -> None:
+        self._code = {"": 0}
+
+    def codes(self, texts: Sequence[str]) -> list[int]:
+        code = self._code
+        for text in texts:
+            if text not in code:
+                code[text] = len(code)
+        return [code[text] for text in texts]
+
+    def encoded(self) -> list[bytes]:
+        return [text.encode("utf-8", "surrogatepass") for text in self._code]
+
+
+def _typed(value: Any) -> tuple[int, tuple[Any]] | None:
+    """Kind and value as the OTLP exporters would write it; None for what they leave out."""
+    match value:
+        case bool():
+            return BOOL, (value,)
+        case str():
+            return STRING, (str.__str__(value),)
+        case int():
+            return (INT, (int(value),)) if -_INT64_MAX - 1 <= value <= _INT64_MAX else None
+        case float():
+            return DOUBLE, (float(value),)
+        case None:
+            return NONE, (None,)
+        case bytes():
+            return BYTES, (None,)
+        case Sequence():
+            return ARRAY, (None,)
+        case Mapping():
+            return KVLIST, (None,)
+    return None
+
+
+def _copied(attributes: Any) -> Attributes:
+    # A mapping proxy passes `copy` on to what it is for, which copies at the speed of C.
+    copied = attributes.copy() if hasattr(attributes, "copy") else attributes
+    return copied if type(copied) is dict else dict(copied or {})
+
+
+def _nothing(_: Attributes) -> tuple[Any, ...]:
+    return ()
+
+
+def _times(times: Sequence[int | None]) -> Any:
+    return np.array([time if time and 0 < time <= _INT64_MAX else 0 for time in times], dtype=np.int64)
+
+
+_Scopes = list[tuple[int, InstrumentationScope | None]]
+
+
+def _homes(
+    spans: Sequence[ReadableSpan],
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], list[Resource], _Scopes]:
+    """Resource and scope of each span as indices, the resources, and each scope with its resource's index."""
+    resources: list[Resource] = []
+    scopes: _Scopes = []
+    index_of_resource: dict[int, int] = {}
+    index_of_scope: dict[tuple[int, int], int] = {}
+    scope_of_span = []
+    for span in spans:
+        resource, scope = span.resource, span.instrumentation_scope
+        key = id(resource), id(scope)
+        index = index_of_scope.get(key)
+        if index is None:
+            at = index_of_resource.setdefault(id(resource), len(resources))
+            if at == len(resources):
+                resources.append(resource)
+            index = index_of_scope[key] = len(scopes)
+            scopes.append((at, scope))
+        scope_of_span.append(index)
+    scope_codes = np.array(scope_of_span, dtype=np.int32)
+    resource_of_scope = np.array([index for index, _ in scopes], dtype=np.int32)
+    resource_codes = resource_of_scope[scope_codes] if scopes else np.zeros(0, dtype=np.int32)
+    return resource_codes, scope_codes, resources, scopes
