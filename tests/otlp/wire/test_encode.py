@@ -66,6 +66,17 @@ def test_values_that_no_attribute_can_hold_are_refused(value: object, error: typ
 
 
 @pytest.mark.parametrize("wire", BOTH)
+def test_values_that_equal_one_another_are_written_as_they_are(wire: SimpleNamespace) -> None:
+    for values in ([0.0, -0.0], [-0.0, 0.0], [True, 1, 1.0], [1.0, 1, True]):
+        read = Span.FromString(encode_attributes([("equal", value) for value in values]))
+        found = [getattr(a.value, a.value.WhichOneof("value")) for a in read.attributes]
+        assert [repr(value) for value in found] == [repr(value) for value in values]
+    made = wire.encode_columns([AttributeColumn("equal", np.array([0.0, -0.0]))], np.arange(2), 2)
+    assert list(made) == [encode_attributes([("equal", 0.0)]), encode_attributes([("equal", -0.0)])]
+    assert made[0] != made[1]
+
+
+@pytest.mark.parametrize("wire", BOTH)
 def test_columns_are_written_row_by_row(wire: SimpleNamespace) -> None:
     columns = [
         AttributeColumn("energy", np.array([0.5, math.nan, -math.inf])),

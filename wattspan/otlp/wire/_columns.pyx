@@ -4,7 +4,7 @@
 import numpy as np
 
 from wattspan.calls import Column
-from wattspan.otlp.wire.encode import Additions, encode_attribute
+from wattspan.otlp.wire.encode import Additions, before_double, encode_attribute
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.math cimport isfinite
@@ -121,8 +121,7 @@ cdef void describe(column, int64_t k, Cells* cells, list keep) except *:
         cells.ints = <const int64_t*>address(array)
     elif values.dtype.kind == "f":
         array = _array(key, values, np.float64, k)
-        whole = encode_attribute(key, 0.0)
-        fields = [whole[: len(whole) - 8]]
+        fields = [before_double(key)]
         cells.kind = C_DOUBLE
         cells.doubles = <const double*>address(array)
     else:

@@ -68,9 +68,17 @@ def encode_attributes(pairs: Iterable[tuple[str, Scalar]]) -> bytes:
 
 def encode_attribute(key: str, value: Scalar) -> bytes:
     """One attribute as a field of a Span; errors as in `encode_attributes`."""
-    if type(value) in (bool, int, float) or (type(value) is str and len(value) <= 200):
+    if type(value) is float:
+        return before_double(key) + struct.pack("<d", value)
+    if type(value) in (bool, int) or (type(value) is str and len(value) <= 200):
         return _remembered(key, value)
     return _encoded(key, value)
+
+
+@lru_cache(maxsize=2048)
+def before_double(key: str) -> bytes:
+    """What comes before the 8 bytes of a double in the field of an attribute."""
+    return _encoded(key, 0.0)[:-8]
 
 
 def _encoded(key: str, value: Scalar) -> bytes:
@@ -92,7 +100,8 @@ def _encoded(key: str, value: Scalar) -> bytes:
     )
 
 
-# The same keys, tiers, regions and models come with every batch. `typed`, because 1 == 1.0 == True.
+# The same keys, tiers, regions and models come with every batch. `typed`, because 1 == True; and no doubles,
+# because 0.0 == -0.0.
 _remembered = lru_cache(maxsize=2048, typed=True)(_encoded)
 
 
