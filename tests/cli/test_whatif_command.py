@@ -27,7 +27,7 @@ def test_the_table_has_both_sides_and_the_ratio_with_its_own_band():
     result = run(CAPTURE, "--reasoning-factor", "0.5")
     assert result.exit_code == 0, result.output
     text = said(result)
-    assert "energy │ 512 mWh │ 371 mWh │ × 0.725 │ × 0.68 to × 0.81 │" in text
+    assert "energy │ 512 mWh │ 371 mWh │ × 0.725 │ × 0.67 to × 0.83 │" in text
     assert "6 of 8 calls with a figure change" in text
     assert "1 stay as they are: they go to another kind of model" in text
     assert "1 have no reasoning tokens to take away" in text

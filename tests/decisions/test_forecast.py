@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 
 from wattspan.calls import Factor
-from wattspan.decisions import FileForecast, NoOutlookError, TypicalHours
+from wattspan.decisions import FeedForecast, FileForecast, NoOutlookError, TypicalHours
 from wattspan.decisions.forecast import ForecastFileError, kind_of
 from wattspan.decisions.regions import place_of
 from wattspan.grid import Embedded, Kind
+from wattspan.grid.feeds.errors import FeedError
+from wattspan.grid.feeds.series import Points
+from wattspan.grid.step import Step
 from wattspan.methodology import Edition
 from wattspan.places import Places
 
@@ -133,3 +136,72 @@ def test_a_place_without_a_figure_has_no_outlook(places):
     direct = Embedded(Edition.load().folder, factor_type="direct", resolution="typical-hour")
     with pytest.raises(NoOutlookError, match="no direct table has"):
         TypicalHours(direct).outlook(place_of(places, "me-south-1"), START, START + 3600)
+
+
+class Expecting:
+    """A feed that expects 500, 400, 300 ... g/kWh, hour by hour from START on."""
+
+    name = "a-feed"
+    kind = MARGINAL
+    accounting = "mixed"
+    step = Step(3600)
+
+    def __init__(
+        self, hours: int = 4, zone: str | None = "CAISO_NORTH", error: FeedError | None = None
+    ) -> None:
+        self.asked: list[tuple[str, int]] = []
+        self._hours, self._zone, self._error = hours, zone, error
+
+    def zone_of(self, region):
+        return self._zone
+
+    def locate(self, region):
+        return f"located {region.name}"
+
+    def now_unix_s(self):
+        return START
+
+    def fetch(self, zone, start_unix_s, end_unix_s):
+        raise AssertionError("a decision asks for forecasts only")
+
+    def forecast(self, zone, hours):
+        self.asked.append((zone, hours))
+        if self._error is not None:
+            raise self._error
+        points = Points(START, START + 365 * 86400, 3600)
+        for hour in range(self._hours):
+            points.add(START + hour * 3600, 500 - 100 * hour, forecast=True)
+        return points.series(
+            zone=zone, kind=MARGINAL, accounting="mixed", resolution="5-minute", fetched_unix_s=START,
+            source="a feed v1",
+        )  # fmt: skip
+
+
+def test_a_live_feed_is_asked_as_far_as_the_deadline(places):
+    feed = Expecting()
+    outlook = FeedForecast(feed, g=1.2).outlook(place_of(places, "us-west-1"), START + 60, START + 10_000)
+    assert feed.asked == [("CAISO_NORTH", 3)]
+    assert outlook.g_per_kwh.tolist() == [500.0, 400.0, 300.0]
+    assert (outlook.kind, outlook.resolution, outlook.source) == (MARGINAL, "forecast", "a feed v1")
+    assert outlook.factors == (Factor("forecast:CAISO_NORTH", math.log(1.2)),)
+    located = Expecting(zone=None)
+    FeedForecast(located).outlook(place_of(places, "us-west-1"), START, START + 3600)
+    assert located.asked == [("located us-west-1", 1)]
+
+
+@pytest.mark.parametrize(
+    ("feed", "region", "message"),
+    [
+        (Expecting(), "eu", "a-feed has no forecast for .*: it is not one zone"),
+        (Expecting(zone=""), "us-west-1", "a-feed has no zone for aws/us-west-1"),
+        (
+            Expecting(error=FeedError("a-feed", "no access", "ask for it")),
+            "us-west-1",
+            "a-feed: no access; ask for it",
+        ),
+        (Expecting(hours=2), "us-west-1", "a feed v1 has nothing for CAISO_NORTH at 2026-11-23T02:00Z"),
+    ],
+)
+def test_a_feed_without_a_forecast_leaves_the_decision_to_the_next(places, feed, region, message):
+    with pytest.raises(NoOutlookError, match=message):
+        FeedForecast(feed).outlook(place_of(places, region), START, START + 10_000)

@@ -2,6 +2,7 @@
 
 from wattspan.decisions.explain import Explanation, Step, explain
 from wattspan.decisions.forecast import FileForecast, Forecast, NoOutlookError, Outlook, TypicalHours
+from wattspan.decisions.live import FeedForecast
 from wattspan.decisions.ratio import ratio
 from wattspan.decisions.schedule import Choice, Decision, Site, Work, best_start, choose
 from wattspan.decisions.whatif import Change, Difference, WhatIf
@@ -12,6 +13,7 @@ __all__ = [
     "Decision",
     "Difference",
     "Explanation",
+    "FeedForecast",
     "FileForecast",
     "Forecast",
     "NoOutlookError",

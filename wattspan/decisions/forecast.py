@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -127,7 +127,7 @@ class FileForecast:
         """
         self._kind = kind
         self._g = g
-        self._stand_in = stand_in if stand_in is not None and stand_in.kind.signal == kind.signal else None
+        self._stand_in = stand_in
         self._source = path.name
         self._values = _read(path)
 
@@ -141,36 +141,56 @@ class FileForecast:
         name = next((name for name in _names(place) if name.lower() in self._values), None)
         if name is None:
             raise NoOutlookError(f"{self._source} has no zone {' or '.join(_names(place))}")
+        factors = own_factors(self._kind, self._g, self._stand_in, place, name, start_unix_s)
         values = self._values[name.lower()]
-        starts = sorted(values)
-        if len(starts) < 2:
-            raise NoOutlookError(f"{self._source} has a single value for {name}: its step cannot be told")
-        step_s = min(later - earlier for earlier, later in pairwise(starts))
-        first = max((start for start in starts if start <= start_unix_s), default=starts[0])
-        wanted = range(first, end_unix_s, step_s)
-        if first > start_unix_s or (missing := [start for start in wanted if start not in values]):
-            at = utc_text(start_unix_s if first > start_unix_s else missing[0])
-            raise NoOutlookError(f"{self._source} has nothing for {name} at {at}")
-        factors = self._factors(place, name, start_unix_s)
-        return Outlook(
-            kind=self._kind,
-            resolution="forecast",
-            source=self._source,
-            first_unix_s=first,
-            step_s=step_s,
-            g_per_kwh=np.array([values[start] for start in wanted]),
-            factors=factors,
-            hour_key=factors[0].key if factors else "",
-        )
+        return stepped(values, start_unix_s, end_unix_s, self._kind, self._source, name, factors)
 
-    def _factors(self, place: Place, name: str, start_unix_s: int) -> tuple[Factor, ...] | None:
-        if self._g is not None:
-            return (Factor(f"forecast:{name}", math.log(self._g)),)
-        if self._stand_in is None:
-            return None
-        intensity = self._stand_in.at(place, dt.datetime.fromtimestamp(start_unix_s, dt.UTC).year)
-        of_zone = [factor for factor in intensity.factors if factor.key == f"zone:{intensity.zone}"]
-        return (Factor(f"forecast:{name}", of_zone[0].ln_g),) if of_zone else None
+
+def stepped(
+    values: Mapping[int, float],
+    start_unix_s: int,
+    end_unix_s: int,
+    kind: Kind,
+    source: str,
+    name: str,
+    factors: tuple[Factor, ...] | None,
+) -> Outlook:
+    """The outlook of values (g/kWh by the start of their step) that cover [start, end).
+
+    The step is the shortest between two values. Raises NoOutlookError naming the first step that is missing.
+    """
+    starts = sorted(values)
+    if len(starts) < 2:
+        raise NoOutlookError(f"{source} has a single value for {name}: its step cannot be told")
+    step_s = min(later - earlier for earlier, later in pairwise(starts))
+    first = max((start for start in starts if start <= start_unix_s), default=starts[0])
+    wanted = range(first, end_unix_s, step_s)
+    if first > start_unix_s or (missing := [start for start in wanted if start not in values]):
+        at = utc_text(start_unix_s if first > start_unix_s else missing[0])
+        raise NoOutlookError(f"{source} has nothing for {name} at {at}")
+    return Outlook(
+        kind=kind,
+        resolution="forecast",
+        source=source,
+        first_unix_s=first,
+        step_s=step_s,
+        g_per_kwh=np.array([values[start] for start in wanted]),
+        factors=factors,
+        hour_key=factors[0].key if factors else "",
+    )
+
+
+def own_factors(
+    kind: Kind, g: float | None, stand_in: Embedded | None, place: Place, name: str, start_unix_s: int
+) -> tuple[Factor, ...] | None:
+    """The error of a forecast value: as declared, else that of the typical hour of the zone, else unknown."""
+    if g is not None:
+        return (Factor(f"forecast:{name}", math.log(g)),)
+    if stand_in is None or stand_in.kind.signal != kind.signal:
+        return None
+    intensity = stand_in.at(place, dt.datetime.fromtimestamp(start_unix_s, dt.UTC).year)
+    of_zone = [factor for factor in intensity.factors if factor.key == f"zone:{intensity.zone}"]
+    return (Factor(f"forecast:{name}", of_zone[0].ln_g),) if of_zone else None
 
 
 def kind_of(text: str) -> Kind:

@@ -8,6 +8,7 @@ into fresh input, cached input and output, and the parts get the errors that the
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +24,9 @@ from wattspan.methodology import Edition
 
 CHAT = "chat"
 """Kind of the models whose calls have a cache and reasoning."""
+
+_CACHED, _OUTPUT = 1, 2
+"""Parts of a call after fresh input, as `_part_shares` orders them."""
 
 
 class WhatIfError(ValueError):
@@ -210,17 +214,17 @@ class _Side:
 
     def add(self, calls: CallBatch, estimates: EstimateBatch, phi: float, form: _FormErrors) -> None:
         parts = _part_shares(calls, estimates, phi)
-        errors = ((form.prefill,), (form.prefill, form.cached), ())
         for carbon, sums in self._sums.items():
             self._levels[carbon].add_batch(estimates, carbon=carbon)
             values = np.nan_to_num(estimates.co2e_g if carbon else estimates.energy_kwh, nan=0.0)
-            for share, extra in zip(parts, errors, strict=True):
+            for part, share in enumerate(parts):
                 by_spread = np.bincount(
                     estimates.spread, weights=values * share, minlength=len(estimates.spreads)
                 )
                 for spread, value in zip(estimates.spreads, by_spread.tolist(), strict=True):
-                    key = (*(spread.carbon if carbon else spread.energy), *extra)
                     if value > 0:
+                        factors = spread.carbon if carbon else spread.energy
+                        key = (*factors, *form.of_part(part, spread.energy))
                         sums[key] = sums.get(key, 0.0) + value
 
     def level(self, *, carbon: bool) -> Band:
@@ -236,6 +240,17 @@ class _FormErrors:
 
     prefill: Factor
     cached: Factor
+
+    def of_part(self, part: int, errors: Sequence[Factor]) -> tuple[Factor, ...]:
+        """What fresh input (0), cached input (1) and output (2) err by, for a call with these errors.
+
+        The method's error is that of the assumed batch and software, which decide what an output token costs
+        and hardly what an input token does.
+        """
+        if part == _OUTPUT:
+            return ()
+        batch = [Factor(f"{self.prefill.key}: {key}", ln_g) for key, ln_g in errors if key == "method"]
+        return (self.prefill, *batch, *((self.cached,) if part == _CACHED else ()))
 
 
 def _form_errors(edition: Edition) -> _FormErrors:
