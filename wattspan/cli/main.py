@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import wattspan
-from wattspan.cli import doctor, edition, enrich, estimate, models, regions
+from wattspan.cli import doctor, edition, enrich, estimate, explain, models, regions, whatif, when
 
 app = typer.Typer(
     help="Energy and carbon on LLM inference spans, with an honest band.",
@@ -35,6 +35,10 @@ def _options(
 
 app.command("enrich")(enrich.enrich)
 app.command("estimate")(estimate.estimate)
+app.command("explain")(explain.explain_span)
+app.command("whatif")(whatif.whatif)
+app.command("when")(when.when)
+app.command("wait")(when.wait)
 app.add_typer(models.app, name="models")
 app.add_typer(edition.app, name="edition")
 app.command("regions")(regions.regions)
