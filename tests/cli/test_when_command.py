@@ -35,6 +35,11 @@ def test_the_table_has_best_now_worst_and_what_is_saved():
     assert "worst │ Mon 23 Nov 08:00 UTC │ us-west-1 │ 279 │" in text
     assert "against starting now saves 36.9% (90 %: -13.2% to 64.9%)" in text
     assert "decided by average, lifecycle: typical-hour of Electricity Maps 2025" in text
+    assert "the batch takes 335 Wh, tier closed" in text
+
+
+def test_an_unknown_model_shows_its_tier():
+    assert ", tier unknown" in said(run("when", *CALIFORNIA, "--model", "foo-bar"))
 
 
 def test_json_has_the_same_and_a_moment_as_the_deadline():

@@ -217,6 +217,8 @@ def _table(decision: Decision) -> Table:
 def _say_how(decision: Decision) -> None:
     kind = f"{decision.kind.signal}, {decision.kind.factor_type}"
     of = {f"{outlook.resolution} of {outlook.source}" for outlook in decision.outlooks}
+    site = decision.best.site
+    console.print(f"the batch takes           {quantities.energy(site.energy_kwh)}, tier {site.tier}")
     console.print(f"against starting now      {_saving(decision.saving_against_now)}")
     console.print(f"against the worst start   {_saving(decision.saving_against_worst)}")
     console.print(f"decided by                {kind}: {'; '.join(sorted(of))}", soft_wrap=True)

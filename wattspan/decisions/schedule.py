@@ -63,6 +63,8 @@ class Site:
     energy_kwh: float
     factors: tuple[Factor, ...]
     """Errors of the energy."""
+    tier: str = ""
+    """Evidence tier of the energy."""
 
 
 class Choice(NamedTuple):
@@ -128,6 +130,7 @@ class Decision:
             "end": utc_text(choice.start_unix_s + self.duration_s),
             "g_per_kwh": choice.g_per_kwh,
             "energy_kwh": choice.site.energy_kwh,
+            "tier": choice.site.tier or None,
             "co2e_g": choice.co2e_g,
         }
 
@@ -182,7 +185,7 @@ def site_of(estimator: Estimator, work: Work, region: str, at_unix_s: int) -> Si
     if not energy_kwh > 0:
         raise ScheduleError("the batch uses no energy: give calls and input or output tokens above 0")
     plan = plan_of(estimator, calls, 0)
-    return Site(region, plan.place, energy_kwh, plan.spread.energy)
+    return Site(region, plan.place, energy_kwh, plan.spread.energy, plan.tier)
 
 
 def choose(

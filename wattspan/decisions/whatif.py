@@ -180,27 +180,23 @@ class WhatIf:
 
     def _is_of_kind(self, calls: CallBatch) -> Flags:
         registry = self._estimator.edition.registry
-        kinds: dict[tuple[int, int, int], bool] = {}
-        codes = zip(
-            calls.operation.codes.tolist(),
-            calls.model.codes.tolist(),
-            calls.request_model.codes.tolist(),
-            strict=True,
-        )
-        found = []
-        for row, key in enumerate(codes):
-            if key not in kinds:
-                model = plan_of(self._estimator, calls, row).model
-                kind = (model or registry.unknown(calls.operation[row])).kind
-                kinds[key] = kind == self._kind
-            found.append(kinds[key])
-        return np.array(found, dtype=np.bool_)
+        key = np.zeros(len(calls), dtype=np.int64)
+        for column in (calls.operation, calls.model, calls.request_model):
+            key = key * len(column.names) + column.codes
+        _, first, which = np.unique(key, return_index=True, return_inverse=True)
+        is_of_kind = []
+        for row in first.tolist():
+            model = plan_of(self._estimator, calls, row).model or registry.unknown(calls.operation[row])
+            is_of_kind.append(model.kind == self._kind)
+        return np.array(is_of_kind, dtype=np.bool_)[which]
 
     def _count_places(self, base: EstimateBatch, changed: EstimateBatch, has_figure: Flags) -> None:
-        pairs = zip(base.region.texts(), changed.region.texts(), strict=True)
-        self.moved += sum(
-            was != now for (was, now), counts in zip(pairs, has_figure.tolist(), strict=True) if counts
+        number = {name: i for i, name in enumerate((*base.region.names, *changed.region.names))}
+        was, now = (
+            np.array([number[name] for name in column.names])[column.codes]
+            for column in (base.region, changed.region)
         )
+        self.moved += int((has_figure & (was != now)).sum())
         if self._region:
             self.kept_place += int((has_figure & ~_is(changed.region_source, "span")).sum())
 
