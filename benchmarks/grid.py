@@ -1,4 +1,4 @@
-"""Look-ups of 10 M calls across 50 zones and the 8,784 hours of a leap year, from the cache of a live signal."""
+"""Look-ups of 10 M calls across 50 zones and the 8,784 hours of a leap year, from a live signal's cache."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -278,3 +279,23 @@ def test_location_of_a_region_is_kept_with_its_time(cache: Cache) -> None:
 def test_unknown_fetch_is_named(cache: Cache) -> None:
     with pytest.raises(KeyError, match="has no fetch 7"):
         cache.fetch(7)
+
+
+def test_many_may_open_and_fill_one_file_at_once(tmp_path: Path) -> None:
+    def fill(zone: int) -> int:
+        cache = Cache(tmp_path / "grid.sqlite")
+        signal = cache.signal("feed", KIND)
+        for day in range(5):
+            cache.add(signal, series([float(zone)] * 24, zone=f"Z{zone}", start=T0 + day * 86_400))
+        cache.close()
+        return zone
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(fill, range(16))) == list(range(16))
+    cache = Cache(tmp_path / "grid.sqlite")
+    pages = Pages(cache, cache.signal("feed", KIND), HOUR)
+    assert cache.position() == 80
+    assert [look(pages, f"Z{zone}", T0 + 100 * 3600)[0] for zone in range(16)] == [
+        float(z) for z in range(16)
+    ]
+    cache.close()
