@@ -1,0 +1,132 @@
+"""`Gateway`: receivers, pipeline, spool and forwarders put together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from wattspan.gateway.enrichment import Enrichment, Version, version_name
+from wattspan.gateway.forwarder import Forwarder
+from wattspan.gateway.limits import MemoryBudget
+from wattspan.gateway.metrics import GatewayCollector
+from wattspan.gateway.otlp_status import unavailable
+from wattspan.gateway.pipeline import Kept, Pipeline
+from wattspan.gateway.receiver_http import HttpReceiver
+from wattspan.gateway.sender_http import HttpSender
+from wattspan.gateway.settings import DestinationSection, ServeConfig
+from wattspan.gateway.signals import Signal
+from wattspan.gateway.spool import Spool
+from wattspan.gateway.tallies import DestinationTally, ProcessorTally, ReceiverTally
+from wattspan.gateway.telemetry import Telemetry
+
+log: Final = logging.getLogger(__name__)
+
+
+class Gateway:
+    """One gateway process. Made, started and stopped on one event loop."""
+
+    def __init__(self, config: ServeConfig) -> None:
+        """Raises SpoolError, EditionError or ValueError where the configuration cannot be used."""
+        self.config = config
+        settings = config.gateway
+        self.receiver_tally = ReceiverTally()
+        self.processor_tally = ProcessorTally()
+        self._budget = MemoryBudget(settings.limits.memory_bytes, settings.limits.retry_after_s)
+        versions = [self._version(destination) for destination in settings.destinations]
+        enrichment = Enrichment(config.estimator(), versions, self.processor_tally)
+        self.spool = Spool(settings.spool.directory / "spool.db")
+        self.spool.register([destination.name for destination in settings.destinations])
+        self.forwarders = {d.name: self._forwarder(d) for d in settings.destinations}
+        self._pipeline = Pipeline(
+            self.spool,
+            enrichment,
+            batch_bytes=settings.spool.batch_bytes,
+            retry_after_s=settings.limits.retry_after_s,
+            on_kept=self._offer,
+        )
+        signals = frozenset(signal for d in settings.destinations for signal in d.signals)
+        self.http = HttpReceiver(
+            settings.http,
+            settings.limits,
+            self._budget,
+            signals,
+            self._accept,
+            self.receiver_tally,
+            settings.drain_s / 2,
+        )
+        self.telemetry = Telemetry(
+            settings.telemetry,
+            GatewayCollector(
+                {"http": self.receiver_tally},
+                self.processor_tally,
+                lambda: {n: (f.tally, f.settings.quota_bytes) for n, f in self.forwarders.items()},
+                lambda: enrichment.memory,
+                lambda: self._budget.used_bytes,
+            ),
+            self._why_not_ready,
+        )
+        self._is_listening = False
+
+    def _version(self, destination: DestinationSection) -> Version:
+        attributes = self.config.attributes
+        return destination.profile or attributes.profile, destination.detail or attributes.detail
+
+    def _forwarder(self, settings: DestinationSection) -> Forwarder:
+        return Forwarder(
+            settings,
+            version_name(self._version(settings)),
+            self.spool,
+            HttpSender(settings),
+            DestinationTally(),
+        )
+
+    async def start(self) -> None:
+        """Begin to forward what is in the spool, and to listen. Raises OSError for an address in use."""
+        for forwarder in self.forwarders.values():
+            forwarder.start()
+        self._pipeline.start()
+        await self.telemetry.start()
+        await self.http.start()
+        self._is_listening = True
+
+    async def stop(self) -> None:
+        """Take nothing more in, finish requests under way, and send what can be sent within `drain_s`."""
+        self._is_listening = False
+        drain_s = self.config.gateway.drain_s
+        deadline = asyncio.get_running_loop().time() + drain_s
+        await self.http.close()
+        await self._pipeline.close()
+        try:
+            async with asyncio.timeout_at(deadline):
+                await asyncio.gather(*(forwarder.empty() for forwarder in self.forwarders.values()))
+        except TimeoutError:
+            log.info("the rest stays in the spool and is sent after the next start")
+        await asyncio.gather(*(forwarder.close() for forwarder in self.forwarders.values()))
+        await asyncio.to_thread(self.spool.close)
+        await self.telemetry.close()
+
+    async def _accept(self, signal: Signal, body: bytes) -> int:
+        for forwarder in self.forwarders.values():
+            if forwarder.is_full and signal in forwarder.settings.signals:
+                raise unavailable(
+                    f"the spool quota of destination {forwarder.settings.name} is used up",
+                    self.config.gateway.limits.retry_after_s,
+                )
+        return await self._pipeline.accept(signal, body)
+
+    def _offer(self, kept: Sequence[Kept]) -> None:
+        for forwarder in self.forwarders.values():
+            forwarder.offer(kept)
+
+    def _why_not_ready(self) -> list[str]:
+        reasons = [] if self._is_listening else ["not listening"]
+        if self._pipeline.fault is not None:
+            reasons.append("the spool cannot be written")
+        reasons += [
+            f"the spool quota of destination {name} is used up"
+            for name, forwarder in self.forwarders.items()
+            if forwarder.is_full
+        ]
+        return reasons
