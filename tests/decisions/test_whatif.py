@@ -165,6 +165,18 @@ def test_calls_without_a_figure_are_not_compared(estimator):
     assert math.isnan(nothing.energy_kwh.ratio.central)
 
 
+def test_carbon_is_compared_over_calls_that_have_it_on_both_sides():
+    """Direct values: Bahrain has none, so a call there is left out of the carbon of both sides."""
+    direct = Estimator(factor_type="direct")
+    batch = calls(2, span_region=["me-south-1", "us-east-1"])
+    found = compared(direct, Change(reasoning_factor=0.5), batch)
+    assert (found.calls, found.without_carbon) == (2, 1)
+    assert found.co2e_g.ratio.central == 1.0
+    gone = compared(direct, Change(region="me-south-1"), batch)
+    assert (gone.calls, gone.without_carbon) == (2, 2)
+    assert gone.as_dict()["co2e_g"]["ratio"] == {"central": None, "low": None, "high": None}
+
+
 def test_batches_add_up_to_the_whole(estimator):
     change = Change(model="gpt-4o-mini", region="eu-west-3", cached_share=0.3, reasoning_factor=0.5)
     batch = calls(4, output_tokens=[100, 200, 300, 400], reasoning_tokens=[0, 50, 100, 200])

@@ -83,6 +83,7 @@ def _print(found: WhatIf, edition: str) -> None:
     console.print(f"{found.changed_calls:,} of {found.calls:,} calls with a figure change")
     for count, what in (
         (found.moved, "run elsewhere"),
+        (found.without_carbon, "have no carbon figure on one side: only their energy is compared"),
         (found.kept_reported, "stay as they are: their energy was measured or reported for the old call"),
         (found.kept_other_kind, "stay as they are: they go to another kind of model"),
         (found.kept_place, "stay where they are: a rule or deployment of yours says where they run"),

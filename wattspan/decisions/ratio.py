@@ -42,6 +42,11 @@ def ratio(changed: Sequence[Term], base: Sequence[Term], z: float = Z90) -> Band
     return Band(central, min(middle / half_width, central), max(middle * half_width, central))
 
 
+def plain(band: Band) -> dict[str, float | None]:
+    """The band for JSON: None for what is not known."""
+    return {name: value if math.isfinite(value) else None for name, value in band._asdict().items()}
+
+
 def _own(side: Sequence[Term], size: float, common: frozenset[Factor]) -> list[Term]:
     """The terms as shares of their sum, without the errors that all terms of both sides have."""
     return [

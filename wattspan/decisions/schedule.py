@@ -18,7 +18,7 @@ import numpy.typing as npt
 from wattspan.calls import CallBatch, Factor
 from wattspan.decisions.forecast import HOUR_S, Forecast, NoOutlookError, Outlook, TypicalHours, utc_text
 from wattspan.decisions.plans import NS_PER_S, plan_of
-from wattspan.decisions.ratio import ratio
+from wattspan.decisions.ratio import plain, ratio
 from wattspan.decisions.regions import named_region
 from wattspan.estimator import Band, Estimator
 from wattspan.grid import Kind
@@ -111,8 +111,8 @@ class Decision:
             "now": self._choice(self.now),
             "worst": self._choice(self.worst),
             "by_region": [self._choice(choice) for choice in self.best_by_site],
-            "saving_against_now": _plain(self.saving_against_now),
-            "saving_against_worst": _plain(self.saving_against_worst),
+            "saving_against_now": plain(self.saving_against_now),
+            "saving_against_worst": plain(self.saving_against_worst),
             "signal": self.kind.signal,
             "factor_type": self.kind.factor_type,
             "outlooks": [
@@ -236,10 +236,6 @@ def choose(
 def drift(apart_s: float) -> float:
     """Error of the ratio of two blocks of one zone, relative to the error of an hour (both as ln g)."""
     return DRIFT * math.sqrt(-math.expm1(-((abs(apart_s) / HOUR_S / DRIFT_HOURS) ** DRIFT_POWER)))
-
-
-def _plain(band: Band) -> dict[str, float | None]:
-    return {name: value if math.isfinite(value) else None for name, value in band._asdict().items()}
 
 
 def _outlooks(

@@ -17,7 +17,7 @@ import numpy as np
 from wattspan.calls import CallBatch, Column, EstimateBatch, Factor
 from wattspan.calls.batch import Flags, Floats
 from wattspan.decisions.plans import plan_of
-from wattspan.decisions.ratio import Term, ratio
+from wattspan.decisions.ratio import Term, plain, ratio
 from wattspan.decisions.regions import named_region
 from wattspan.estimator import Z90, Band, Estimator, Terms
 from wattspan.methodology import Edition
@@ -71,13 +71,9 @@ class Difference:
     ratio: Band
     """changed / base, sharper than either."""
 
-    def as_dict(self) -> dict[str, dict[str, float]]:
-        """As plain values, for JSON."""
-        return {
-            "base": self.base._asdict(),
-            "changed": self.changed._asdict(),
-            "ratio": self.ratio._asdict(),
-        }
+    def as_dict(self) -> dict[str, dict[str, float | None]]:
+        """As plain values, for JSON; None where there is nothing to compare."""
+        return {"base": plain(self.base), "changed": plain(self.changed), "ratio": plain(self.ratio)}
 
 
 class WhatIf:
@@ -87,7 +83,9 @@ class WhatIf:
         """Raises UnknownModelError, UnknownRegionError, WhatIfError."""
         self.change = change
         self.calls = 0
-        """Calls with a figure."""
+        """Calls with a figure on both sides: the others are not compared."""
+        self.without_carbon = 0
+        """Of them, calls without a carbon figure on one side: only their energy is compared."""
         self.changed_calls = 0
         """Calls whose figure is another one."""
         self.kept_reported = 0
@@ -109,16 +107,23 @@ class WhatIf:
 
     def add(self, calls: CallBatch, estimates: EstimateBatch) -> None:
         """Add calls (each once) and their estimates as they are."""
-        has_figure = np.isfinite(estimates.energy_kwh)
-        changed = self._changed_calls(calls, estimates, has_figure)
+        changed = self._changed_calls(calls, estimates, np.isfinite(estimates.energy_kwh))
         others = self._estimator.estimate(changed)
+        has_figure = np.isfinite(estimates.energy_kwh) & np.isfinite(others.energy_kwh)
+        has_carbon = np.isfinite(estimates.co2e_g) & np.isfinite(others.co2e_g)
         is_other = has_figure & (others.energy_kwh != estimates.energy_kwh)
         is_other |= has_figure & (np.nan_to_num(others.co2e_g) != np.nan_to_num(estimates.co2e_g))
         self.calls += int(has_figure.sum())
+        self.without_carbon += int((has_figure & ~has_carbon).sum())
         self.changed_calls += int(is_other.sum())
         self._count_places(estimates, others, has_figure)
         for side, batch, found in ((self._base, calls, estimates), (self._changed, changed, others)):
-            side.add(batch, found, self._phi, self._form)
+            comparable = replace(
+                found,
+                energy_kwh=np.where(has_figure, found.energy_kwh, np.nan),
+                co2e_g=np.where(has_carbon, found.co2e_g, np.nan),
+            )
+            side.add(batch, comparable, self._phi, self._form)
 
     @property
     def energy_kwh(self) -> Difference:
@@ -136,6 +141,7 @@ class WhatIf:
             "calls": self.calls,
             "changed_calls": self.changed_calls,
             "moved_calls": self.moved,
+            "without_carbon": self.without_carbon,
             "kept": {
                 "measured_or_reported": self.kept_reported,
                 "other_kind_of_model": self.kept_other_kind,
