@@ -51,6 +51,8 @@ def frame(body: bytes) -> bytes:
         (frame(FIELD), "", Shape.FRAMES),
         (frame(b"x" * 70_000)[:60_000], "", Shape.FRAMES),
         (b'half a line"}]}\n' + DOCUMENT, "", Shape.JSON_LINES),
+        (DOCUMENT[:-2] + b"\n" + DOCUMENT + b"\n", "", Shape.JSON_LINES),
+        (DOCUMENT[:-2] + b"\n\n" + DOCUMENT + b"\n", "", Shape.JSON_LINES),
         (b"half a line", "spans.jsonl", Shape.JSON_LINES),
         (b"half a line", "spans.json", Shape.JSON),
         (b"half a line", "", Shape.UNKNOWN),
@@ -79,7 +81,7 @@ CONTENTS = {
     "document": (PRETTY + b"\n", Shape.JSON, [PRETTY]),
     "two documents": (PRETTY + b"\n" + PRETTY, Shape.JSON, [PRETTY, b"\n" + PRETTY]),
     "lines": (DOCUMENT + b"\r\n\r\n" + DOCUMENT, Shape.JSON_LINES, [DOCUMENT + b"\r\n", DOCUMENT]),
-    "frames": (frame(FIELD) + frame(b"") + frame(FIELDS), Shape.FRAMES, [FIELD, b"", FIELDS]),
+    "frames": (frame(FIELD) + frame(b"") * 3 + frame(FIELDS), Shape.FRAMES, [FIELD, FIELDS]),
     "zstd frames": (
         frame(zstandard.compress(DOCUMENT)) + frame(zstandard.compress(FIELDS)),
         Shape.FRAMES,
@@ -111,6 +113,11 @@ def test_a_long_protobuf_message_comes_in_runs_of_whole_fields() -> None:
     assert [len(part.payload) // len(field) for part in parts[:3]] == [4, 4, 1]
     assert b"".join(part.raw for part in parts) == field * 9 + field[:-1]
     assert [damage.offset for damage in container.damages] == [9 * len(field)]
+
+
+def test_a_hole_of_zeros_is_not_read_message_by_message() -> None:
+    container, parts = parts_of(bytes(3_000_002) + frame(FIELD)[2:])
+    assert (len(parts), parts[-1].payload, container.damages) == (4, FIELD, [])
 
 
 def test_gzip_members_zstd_frames_and_zero_padding_are_read_on() -> None:

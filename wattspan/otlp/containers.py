@@ -30,6 +30,7 @@ _HEAD_BYTES = 64 * 1024
 _FIRST_PROTO_TAG = 0x0A
 """`resource_spans`, field 1, length-delimited: how every TracesData begins."""
 
+_TRACES_LINE = b'{"resourceSpans"'
 _BOM = b"\xef\xbb\xbf"
 _JSON_SPACE = b" \t\r\n"
 _JSON_START = re.compile(rb'\{[ \t\r\n]*(?:["}]|\Z)|\[[ \t\r\n]*(?:[{\]]|\Z)')
@@ -225,9 +226,11 @@ def is_json(head: bytes) -> bool:
 
 def _goes_on_after_line_end(head: bytes) -> bool:
     """Whether the first value is spread over lines: line one ends inside it, but not in a string."""
-    first_line, newline, _ = head.removeprefix(_BOM).lstrip(_JSON_SPACE).partition(b"\n")
+    first_line, newline, others = head.removeprefix(_BOM).lstrip(_JSON_SPACE).partition(b"\n")
     end = _JsonValueEnd()
-    return bool(newline) and end(first_line, 0) < 0 and not end.is_in_string
+    if not newline or others.startswith(_TRACES_LINE) or b"\n" + _TRACES_LINE in others:
+        return False  # if line one is open, it is damaged
+    return end(first_line, 0) < 0 and not end.is_in_string
 
 
 class Container:
@@ -343,6 +346,12 @@ class Container:
         stream = self._stream
         while head := stream.peek(4):
             size = int.from_bytes(head, "big")
+            if len(head) == 4 and size == 0:
+                # Zeros are empty messages, and a hole or a bomb holds millions: not one by one.
+                ahead = stream.peek(_RUN_BYTES)
+                zeros = len(ahead) - len(ahead.lstrip(b"\0"))
+                yield _opaque(stream.offset, stream.take(zeros - zeros % 4))
+                continue
             if len(head) < 4:
                 self._damaged(stream.offset, "it ends in the middle of a frame's length")
                 return

@@ -26,7 +26,7 @@ _SAME: Final = 1e-9
 def with_earlier_reports(table: SpanTable, reading: Reading) -> CallBatch:
     """The calls of `reading`, with the reports of energy on spans that an earlier run of ours has labelled.
 
-    Dialects take no figure on a labelled span for a report, as most are ours; those that are not are read here.
+    Dialects take no figure on a labelled span for a report, as most are ours; the others are read here.
     """
     calls = reading.calls
     basis = _texts(table, BASIS, reading.rows)

@@ -25,6 +25,10 @@ WINDOW_BYTES: Final = 32 * 1024 * 1024
 """Messages are gathered up to this size and enriched together, so that copies of a call meet."""
 
 
+_PART_BYTES: Final = 256
+"""What a message takes up beside its bytes, so that a window of tiny messages is bounded too."""
+
+
 class FileError(ValueError):
     """A path that cannot be read from or written to; the message says which, why, and what to do."""
 
@@ -111,7 +115,7 @@ def _windows(container: Container, window_bytes: int) -> Iterator[list[Part]]:
             yield parts
             parts, size, encoding = [], 0, Encoding.OPAQUE
         parts.append(part)
-        size += len(part.payload)
+        size += len(part.payload) + _PART_BYTES
         if part.encoding is not Encoding.OPAQUE:
             encoding = part.encoding
     if parts:
