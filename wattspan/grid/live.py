@@ -46,7 +46,6 @@ _MAX_ZONES = 16
 _MAX_WANTED = 2_000_000
 """Hours noted as wanted; past this many more are only counted. Hostile spans may carry any time."""
 _MAX_PLACES = 65_536
-_STEP_BITS = 32
 _AHEAD_S = 86_400
 _YOUNG_S = 2 * 86_400
 _FINEST_FIRST: tuple[Resolution, ...] = ("5-minute", "hour", "forecast", "typical-hour", "annual")
@@ -271,16 +270,12 @@ class LiveSignal:
             return
         self._count(zone_rows[missing])
         steps = self._pages.steps(start_unix_ns[missing])
-        keys = np.unique((zone_rows[missing] << _STEP_BITS) | steps)
-        zones, begins = np.unique(keys >> _STEP_BITS, return_index=True)
-        for row, begin, end in zip(
-            zones.tolist(), begins.tolist(), [*begins[1:].tolist(), len(keys)], strict=True
-        ):
+        for row, numbers in _distinct(zone_rows[missing], steps):
             if self._n_wanted >= _MAX_WANTED:
                 return
             mine = self._wanted.setdefault(self._pages.zone(row), set())
             before = len(mine)
-            mine.update((keys[begin:end] & ((1 << _STEP_BITS) - 1)).tolist())
+            mine.update(numbers)
             self._n_wanted += len(mine) - before
 
     def _count(self, zone_rows: Ints, reason: str = "") -> None:
@@ -397,6 +392,26 @@ class LiveSignal:
             ln_g = self.spreads.year_of_age_ln_g * math.sqrt(label.carried_years - 1)
             factors.append(Factor(f"age:{zone}", ln_g))
         return tuple(factor for factor in factors if factor.ln_g > 0)
+
+
+def _distinct(zone_rows: Ints, steps: Ints) -> list[tuple[int, list[int]]]:
+    """The distinct steps of each zone; marked off in a table where that is smaller than sorting."""
+    first = int(steps.min())
+    many = int(steps.max()) - first + 1
+    keys = zone_rows * many + (steps - first)
+    if many * (int(zone_rows.max()) + 1) <= 4 * len(keys) + 65_536:
+        is_met = np.zeros(many * (int(zone_rows.max()) + 1), dtype=np.bool_)
+        is_met[keys] = True
+        keys = np.flatnonzero(is_met)
+    else:
+        keys = np.unique(keys)
+    zones, begins = np.unique(keys // many, return_index=True)
+    ends = [*begins[1:].tolist(), len(keys)]
+    numbers = keys % many + first
+    return [
+        (row, numbers[begin:end].tolist())
+        for row, begin, end in zip(zones.tolist(), begins.tolist(), ends, strict=True)
+    ]
 
 
 def _merged(labels: Sequence[Label]) -> Label:
