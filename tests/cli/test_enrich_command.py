@@ -110,7 +110,8 @@ def test_many_problems_are_counted_and_ten_are_printed(tmp_path: Path) -> None:
         (["{capture}", "{out}", "--detail", "some"], "--detail is 'some'; allowed: standard, full"),
         (["{capture}", "{out}", "--edition", "1999.01"], "1999.01"),
         (["{capture}", "{out}", "--config", "{none}"], "none.binpb"),
-        (["{capture}", "{out}", "--summary", "{folder}"], "--summary: "),
+        (["{capture}", "{out}", "--summary", "{folder}"], "name a file in a folder that is there"),
+        (["{capture}", "{out}", "--summary", "{folder}/no/x"], "name a file in a folder that is there"),
     ],
 )
 def test_wrong_usage_is_explained_with_status_two(arguments: list[str], message: str, tmp_path: Path) -> None:
@@ -123,6 +124,7 @@ def test_wrong_usage_is_explained_with_status_two(arguments: list[str], message:
     result = run(*[argument.format_map(places) for argument in arguments])
     assert result.exit_code == 2
     assert message in " ".join(result.stderr.split())
+    assert not (tmp_path / "out").exists()
 
 
 def test_in_place_a_damaged_archive_is_left_alone(tmp_path: Path) -> None:

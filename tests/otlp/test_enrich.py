@@ -21,8 +21,10 @@ from otlp_spans import (
 )
 
 from wattspan.estimator import Estimator
+from wattspan.otlp import enrich as enrich_module
 from wattspan.otlp.attributes import PROFILES
 from wattspan.otlp.enrich import Enriched, Enricher
+from wattspan.otlp.wire import SpanTable, WireError
 
 ESTIMATOR = Estimator()
 BINPB = sorted(CAPTURES.rglob("*.binpb"))
@@ -340,6 +342,47 @@ def test_json_that_breaks_off_is_enriched_up_to_there() -> None:
     assert window.messages[0].count(b"wattspan.basis") == 2
     assert window.messages[0].endswith(text[text.rindex(b'{"traceId"') : cut])
     assert [p.offset for _, p in window.problems] == [cut]
+
+
+def test_json_with_many_spans_is_enriched_in_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [as_otlp_json(traces([chat(n), chat(n + 1)])) for n in (1, 3, 5)]
+    (together,) = Enricher(ESTIMATOR).json(texts)
+    monkeypatch.setattr("wattspan.otlp.enrich.JSON_WINDOW_SPANS", 3)
+    windows = list(Enricher(ESTIMATOR).json([*texts, b'{"resourceSpans":[}']))
+    assert [window.table.n for window in windows] == [4, 2]
+    assert [m for window in windows for m in window.messages][:3] == together.messages
+    assert [index for window in windows for index, _ in window.problems] == [1]
+
+
+def test_json_spans_above_the_limit_pass_through_and_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wattspan.otlp.json_text.MOST_ROWS", 2)
+    text = as_otlp_json(traces([chat(1), chat(2), chat(3)]))
+    (window,) = Enricher(ESTIMATOR).json([text])
+    assert window.messages[0].count(b"wattspan.basis") == 2
+    assert [(p.offset, p.reason) for _, p in window.problems] == [
+        (text.rindex(b'{"traceId"'), "more than 2 spans in one request; the others pass through")
+    ]
+
+
+def test_protobuf_with_more_spans_than_a_scan_reads_is_enriched_in_windows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    messages = [traces([chat(n), chat(n + 1)]).SerializeToString() for n in (1, 3, 5)]
+    (together,) = Enricher(ESTIMATOR).protobuf(messages)
+    scan = enrich_module.scan
+
+    def scan_of_three(data: bytes, keys: Any) -> SpanTable:
+        table = scan(data, keys)
+        if table.n > 3:
+            raise WireError(0, "more than 3 spans")
+        return table
+
+    monkeypatch.setattr(enrich_module, "scan", scan_of_three)
+    windows = list(Enricher(ESTIMATOR).protobuf(messages))
+    assert [window.table.n for window in windows] == [2, 2, 2]
+    assert [m for window in windows for m in window.messages] == together.messages
+    (window,) = Enricher(ESTIMATOR).protobuf([traces([chat(n) for n in range(1, 5)]).SerializeToString()])
+    assert [p.reason for _, p in window.problems] == ["more than 3 spans"]
 
 
 COUNT = st.one_of(

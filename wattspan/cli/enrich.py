@@ -70,6 +70,8 @@ def enrich(
         )
     except (ConfigError, EditionError, ValueError) as error:
         fail(str(error))
+    if summary is not None and (summary.is_dir() or not summary.parent.is_dir()):
+        fail(f"--summary {summary}: name a file in a folder that is there")
     try:
         with _progress(source, quiet) as on_bytes:
             found = enrich_file(source, target, enricher, on_bytes=on_bytes)
