@@ -6,19 +6,23 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 FLAGS = [] if sys.platform == "win32" else ["-O3", "-fno-strict-aliasing"]
-MODULES = ("_kernel", "_splice", "_columns")
+WIRE = "wattspan/otlp/wire"
+SHARED = ["_kernel", "attribute", "cursor", "interning", "scanner", "writing"]
 
-setup(
-    ext_modules=cythonize(
-        [
-            Extension(
-                f"wattspan.otlp.wire.{name}",
-                [f"wattspan/otlp/wire/{name}.pyx"],
-                extra_compile_args=FLAGS,
-                optional=True,
-            )
-            for name in MODULES
-        ],
-        compiler_directives={"language_level": 3},
-    )
+extensions = cythonize(
+    [
+        Extension(
+            f"wattspan.otlp.wire.{name}",
+            [f"{WIRE}/{name}.pyx"],
+            depends=[f"{WIRE}/{shared}.pxd" for shared in SHARED],
+            extra_compile_args=FLAGS,
+        )
+        for name in ("_kernel", "_splice", "_columns")
+    ],
+    compiler_directives={"language_level": 3},
 )
+for extension in extensions:
+    # Set here, because cythonize makes new extensions and forgets it: an install without a compiler failed.
+    extension.optional = True
+
+setup(ext_modules=extensions)

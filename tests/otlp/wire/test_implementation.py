@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,23 @@ def test_insisting_on_a_kernel_that_is_not_there_fails() -> None:
     done = run(WITHOUT_KERNEL + SCRIPT, "cython")
     assert done.returncode == 1
     assert "ModuleNotFoundError" in done.stderr or "ImportError" in done.stderr
+
+
+def test_where_no_compiler_works_the_build_goes_on_without_the_kernel(tmp_path: Path) -> None:
+    shutil.copy2(ROOT / "setup.py", tmp_path)
+    shutil.copytree(
+        ROOT / "wattspan/otlp/wire", tmp_path / "wattspan/otlp/wire", ignore=shutil.ignore_patterns("*.so")
+    )
+    done = subprocess.run(
+        [sys.executable, "setup.py", "build_ext", "--build-lib", "lib", "--build-temp", "temp"],
+        cwd=tmp_path,
+        env={**os.environ, "CC": "/no/such/compiler", "CFLAGS": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'building extension "wattspan.otlp.wire._kernel" failed' in done.stderr
+    assert list(tmp_path.rglob("*.so")) == []
 
 
 def test_an_unknown_implementation_is_refused_with_the_allowed_ones() -> None:

@@ -84,6 +84,16 @@ def test_lengths_longer_than_needed_are_mended_where_they_change_and_kept_elsewh
     assert spliced == counted(1, counted(2, counted(2, body, width) + counted(2, body + ADDITION))) + kept
 
 
+@needs_kernel
+def test_where_the_new_attributes_are_as_long_as_the_old_no_length_is_touched() -> None:
+    old, new = (
+        counted(9, attribute("wattspan.edition", text_value(edition))) for edition in ("2026.11", "2027.02")
+    )
+    data = counted(1, counted(2, counted(2, counted(5, b"s") + old, 5), 4), 3)
+    spliced = KERNEL.splice(data, KERNEL.scan(data, []), [new], OWN)
+    assert spliced == data.replace(b"2026.11", b"2027.02")
+
+
 @pytest.mark.parametrize("wire", BOTH)
 @pytest.mark.parametrize("additions", [[None, None], [b"", b""], [None, b""]])
 def test_where_nothing_changes_the_same_bytes_come_back(
