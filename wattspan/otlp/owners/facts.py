@@ -11,6 +11,8 @@ from wattspan.calls import CallBatch, Column
 
 Ints = npt.NDArray[np.int64]
 
+_MOST_COPIES = 8
+"""Copies that an owner takes facts from: more layers than that know nothing new."""
 _TEXTS = ("operation", "provider", "span_region", "span_cloud", "reported_region", "model", "request_model")
 
 
@@ -23,7 +25,9 @@ def supply(calls: CallBatch, copies: Ints, owners: Ints) -> CallBatch:
     """
     if not len(copies):
         return calls
-    while len(copies):
+    for _ in range(_MOST_COPIES):
+        if not len(copies):
+            break
         # An owner with several copies takes from one at a time, the first first.
         _, first = np.unique(owners, return_index=True)
         calls = _supply_once(calls, copies[first], owners[first])

@@ -104,10 +104,16 @@ class Node:
         """The descendant with usage that ended last."""
 
     def root(self) -> Node:
-        """The node that owns this one: itself, or the end of the chain of owners."""
+        """The node that owns this one: itself, or the end of the chain of owners (which is shortened)."""
+        chain: list[Node] = []
         node = self
         while node.owner is not None:
+            chain.append(node)
             node = node.owner
+        is_copy = True
+        for link in reversed(chain):
+            is_copy = is_copy and link.is_copy
+            link.owner, link.is_copy = node, is_copy
         return node
 
     def has_ancestor(self, other: Node) -> bool:

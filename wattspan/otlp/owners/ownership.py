@@ -85,13 +85,10 @@ def _settle_group(batch: Batch, group: int, trace_id: bytes, memory: OwnerMemory
 
 def _tell(nodes: list[Node], look: Look, pairs: list[tuple[int, int]]) -> None:
     for node in nodes:
-        owner, is_copy = node, True
-        while owner.owner is not None:
-            is_copy = is_copy and owner.is_copy
-            owner = owner.owner
+        owner = node.root()
         look.is_owner[node.call] = owner is node
         look.owner_span_id[node.call] = owner.span_id
-        if is_copy and owner is not node and owner.call >= 0:
+        if owner is not node and node.is_copy and owner.call >= 0:
             pairs.append((node.call, owner.call))
 
 
