@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-ALL = ("estimator", "imports", "wire")
+ALL = ("estimator", "imports", "wire", "grid")
 
 
 def main(names: list[str]) -> None:

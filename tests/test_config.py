@@ -52,7 +52,7 @@ def test_an_option_on_the_command_line_wins_over_the_file(tmp_path):
     [
         ("gird: {}\n", "line 1: gird: Extra inputs are not permitted; allowed keys: edition, grid"),
         ("edition: '2026.11'\ngrid:\n  factor_type: marginal\n", "line 3: grid.factor_type"),
-        ("grid:\n  factor: direct\n", "allowed keys: factor_type, resolution"),
+        ("grid:\n  factor: direct\n", "allowed keys: signal, factor_type, resolution, live, cache"),
         ("deployments:\n- name: x\n  model: llama\n  batch: 0\n", "line 4: deployments.0.batch"),
         ("deployments:\n- name: x\n", "say which calls it serves: give model, provider, host or service"),
         (

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from wattspan.estimator import Deployment, Estimator, Metered
+from wattspan.grid import Kind, Signal
+from wattspan.grid.intensity import FactorType
+from wattspan.methodology import Edition
+
+if TYPE_CHECKING:
+    from wattspan.grid.feeds.feed import Feed
 
 
 class ConfigError(ValueError):
@@ -79,8 +85,28 @@ class DeploymentSection(_Section):
 class GridSection(_Section):
     """Which carbon intensity is meant. It is never switched in silence."""
 
+    signal: Literal["average", "marginal"] = "average"
     factor_type: Literal["lifecycle", "direct"] = "lifecycle"
     resolution: Literal["annual", "typical-hour"] = "annual"
+    live: dict[str, Any] | None = None
+    cache: Path = Path("wattspan-grid.sqlite")
+
+    @model_validator(mode="after")
+    def _marginal_needs_a_feed(self) -> GridSection:
+        if self.signal == "marginal" and self.live is None:
+            raise ValueError(
+                "signal: marginal needs a feed under live:, since no table embedded here is marginal"
+            )
+        return self
+
+    @field_validator("live")
+    @classmethod
+    def _known_feed(cls, section: dict[str, Any] | None) -> dict[str, Any] | None:
+        if section is not None:
+            from wattspan.grid.settings import read_section
+
+            read_section(section)
+        return section
 
 
 class AttributesSection(_Section):
@@ -106,13 +132,35 @@ class Config(_Section):
         an edition that is not installed, PlaceRuleError for a region rule that cannot be used.
         """
         chosen = {name: value for name, value in overrides.items() if value is not None}
+        edition = Edition.load(chosen.get("edition", self.edition))
+        factor_type = chosen.get("factor_type", self.grid.factor_type)
+        resolution = chosen.get("resolution", self.grid.resolution)
         return Estimator(
-            chosen.get("edition", self.edition),
+            edition,
             deployments=[section.deployment() for section in self.deployments],
             rules=self.regions,
-            factor_type=chosen.get("factor_type", self.grid.factor_type),
-            resolution=chosen.get("resolution", self.grid.resolution),
+            factor_type=factor_type,
+            resolution=resolution,
+            grid=self._live_signal(edition, factor_type, resolution),
         )
+
+    def feed(self) -> Feed | None:
+        """The configured live feed; None where none is. Raises FeedSettingsError where its key is missing."""
+        if self.grid.live is None:
+            return None
+        from wattspan.grid.settings import make_feed, read_section
+
+        return make_feed(read_section(self.grid.live), Kind(self.grid.signal, self.grid.factor_type))
+
+    def _live_signal(self, edition: Edition, factor_type: str, resolution: str) -> Signal | None:
+        if self.grid.live is None:
+            return None
+        # the clients of the feeds are an extra: only who configures a feed loads them
+        from wattspan.grid.settings import open_signal, read_section
+
+        kind = Kind(self.grid.signal, cast(FactorType, factor_type))
+        section = read_section(self.grid.live)
+        return open_signal(section, kind, edition.folder, self.grid.cache, resolution=resolution)
 
 
 def load_config(path: Path | None) -> Config:

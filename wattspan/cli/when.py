@@ -19,6 +19,7 @@ from wattspan.cli.console import console, errors, fail
 from wattspan.config import Config, ConfigError, load_config
 from wattspan.decisions import Choice, Decision, FileForecast, Forecast, Site, TypicalHours, Work
 from wattspan.decisions.forecast import KINDS, kind_of
+from wattspan.decisions.live import FeedForecast
 from wattspan.decisions.regions import place_of
 from wattspan.decisions.schedule import best_start, choose
 from wattspan.estimator import Band, Estimator
@@ -62,7 +63,8 @@ def when(
 ) -> None:
     """The best start and region for a batch: by your forecast, else by the typical hours of the zone."""
     try:
-        estimator = _estimator(load_config(config))
+        settings = load_config(config)
+        estimator = _estimator(settings)
         now_unix_s = _now(now)
         decision = best_start(
             estimator,
@@ -78,7 +80,7 @@ def when(
             duration_s=seconds("--duration", duration),
             now_unix_s=now_unix_s,
             deadline_unix_s=_deadline(deadline, now_unix_s),
-            forecasts=_forecasts(forecast, forecast_kind, forecast_g, estimator),
+            forecasts=_forecasts(forecast, forecast_kind, forecast_g, estimator, settings),
         )
     except (ConfigError, EditionError, ValueError) as error:
         fail(str(error))
@@ -114,12 +116,16 @@ def wait(
     With --check nothing sleeps: the seconds to wait are printed, and the exit status says whether to start.
     """
     try:
-        estimator = _estimator(load_config(config))
+        settings = load_config(config)
+        estimator = _estimator(settings)
         now_unix_s = _now(now)
         duration_s = seconds("--duration", duration)
         decision = choose(
             [Site(region, place_of(estimator.places, region), 1.0, ())],
-            [*_forecasts(forecast, forecast_kind, forecast_g, estimator), TypicalHours(estimator.grid)],
+            [
+                *_forecasts(forecast, forecast_kind, forecast_g, estimator, settings),
+                TypicalHours(estimator.grid),
+            ],
             duration_s=duration_s,
             now_unix_s=now_unix_s,
             deadline_unix_s=now_unix_s + seconds("--max", longest) + duration_s,
@@ -179,15 +185,20 @@ def _deadline(text: str, now_unix_s: int) -> int:
 
 
 def _estimator(config: Config) -> Estimator:
-    """The configured estimator, with typical hours: the same signal and factor type, only finer."""
-    return config.estimator(resolution="typical-hour")
+    """The configured estimator on the edition's own grid tables, with typical hours."""
+    embedded = config.grid.model_copy(update={"live": None, "signal": "average"})
+    return config.model_copy(update={"grid": embedded}).estimator(resolution="typical-hour")
 
 
-def _forecasts(path: Path | None, kind: str, g: float | None, estimator: Estimator) -> list[Forecast]:
+def _forecasts(
+    path: Path | None, kind: str, g: float | None, estimator: Estimator, config: Config
+) -> list[Forecast]:
+    """A file of the user's own, else the configured feed's."""
     if path is None:
         if kind or g is not None:
             raise ValueError("--forecast-kind and --forecast-g describe a --forecast; give one")
-        return []
+        feed = config.feed()
+        return [] if feed is None else [FeedForecast(feed, stand_in=estimator.grid)]
     if not kind:
         raise ValueError(
             f"--forecast-kind is missing: nobody can tell by the values; allowed: {', '.join(KINDS)}"

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wattspan.calls import Factor
-from wattspan.grid import Embedded, Kind
+from wattspan.grid import Kind, Signal
 from wattspan.grid.intensity import FactorType, Floats, Resolution, SignalName
 from wattspan.places import Place
 
@@ -76,7 +76,7 @@ class Forecast(Protocol):
 class TypicalHours:
     """What always answers: the edition's year, times the zone's typical month and hour where it has them."""
 
-    def __init__(self, grid: Embedded) -> None:
+    def __init__(self, grid: Signal) -> None:
         """`grid`: made with `resolution="typical-hour"`; with annual ones every hour is alike."""
         self._grid = grid
 
@@ -117,7 +117,7 @@ class FileForecast:
     COLUMNS = ("zone", "start", "g_per_kwh")
 
     def __init__(
-        self, path: Path, kind: Kind, g: float | None = None, stand_in: Embedded | None = None
+        self, path: Path, kind: Kind, g: float | None = None, stand_in: Signal | None = None
     ) -> None:
         """Read `path`, whose values are of `kind`.
 
@@ -181,7 +181,7 @@ def stepped(
 
 
 def own_factors(
-    kind: Kind, g: float | None, stand_in: Embedded | None, place: Place, name: str, start_unix_s: int
+    kind: Kind, g: float | None, stand_in: Signal | None, place: Place, name: str, start_unix_s: int
 ) -> tuple[Factor, ...] | None:
     """The error of a forecast value: as declared, else that of the typical hour of the zone, else unknown."""
     if g is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wattspan.decisions.forecast import HOUR_S, NoOutlookError, Outlook, own_factors, stepped
-from wattspan.grid import Embedded, Kind
+from wattspan.grid import Kind, Signal
 from wattspan.grid.feeds.errors import FeedError
 from wattspan.grid.feeds.feed import Feed
 from wattspan.places import Place
@@ -12,7 +12,7 @@ from wattspan.places import Place
 class FeedForecast:
     """What a feed expects, asked anew for each outlook."""
 
-    def __init__(self, feed: Feed, g: float | None = None, stand_in: Embedded | None = None) -> None:
+    def __init__(self, feed: Feed, g: float | None = None, stand_in: Signal | None = None) -> None:
         """`g`, `stand_in`: as for `FileForecast`."""
         self._feed = feed
         self._g = g

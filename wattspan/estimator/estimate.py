@@ -15,7 +15,8 @@ from wattspan.calls.batch import Floats, Ints
 from wattspan.estimator.deployments import Deployment
 from wattspan.estimator.energy import Coefficients, Number, gpu_energy_j
 from wattspan.estimator.plan import J_PER_KWH, Plan, PlanKey, Planner
-from wattspan.grid import Embedded
+from wattspan.grid import Embedded, Signal
+from wattspan.grid.hourly import HourlySignal, HourlyValues
 from wattspan.methodology import LATEST, Edition
 from wattspan.places import Places
 
@@ -129,13 +130,19 @@ class Estimator:
         rules: Sequence[Mapping[str, Any]] = (),
         factor_type: str = "lifecycle",
         resolution: str = "annual",
+        grid: Signal | None = None,
     ) -> None:
+        """`grid`: another signal than the edition's own, such as a live one; it brings its own kind."""
         self.edition = Edition.load(edition) if isinstance(edition, str) else edition
         self.places = Places(self.edition.folder, rules)
-        self.grid = Embedded(self.edition.folder, factor_type=factor_type, resolution=resolution)
+        self.grid: Signal = grid or Embedded(
+            self.edition.folder, factor_type=factor_type, resolution=resolution
+        )
         self.planner = Planner(self.edition, self.places, self.grid, deployments)
         self._label = self.edition.label
         self._is_hourly = resolution == "typical-hour"
+        # Asked once: a look at the protocol costs more than a whole estimate of one call may.
+        self._live = self.grid if isinstance(self.grid, HourlySignal) else None
 
     def estimate_call(
         self,
@@ -176,10 +183,8 @@ class Estimator:
             PlanKey(operation, model, "", provider, host, region, year=at.year if at else 0)
         )
         intensity = plan.intensity.g_per_kwh
-        if self._is_hourly and at is not None:
-            start = np.array([at.replace(tzinfo=None)], dtype="datetime64[ns]").astype(np.int64)
-            zones = (plan.intensity.shape_zone,)
-            intensity *= float(self.grid.hour_factors(zones, np.zeros(1, dtype=np.int32), start)[0])
+        if at is not None and (self._is_hourly or self._live is not None):
+            plan, intensity = self._at_hour(plan, at)
         parts = energy_parts(
             plan.coefficients,
             plan.server_factor,
@@ -214,16 +219,31 @@ class Estimator:
             self._label,
         )
 
+    def _at_hour(self, plan: Plan, at: dt.datetime) -> tuple[Plan, float]:
+        """The plan of a call in its hour, and the intensity."""
+        start = np.array([at.replace(tzinfo=None)], dtype="datetime64[ns]").astype(np.int64)
+        first = np.zeros(1, dtype=np.int32)
+        if self._live is not None:
+            hours = self._live.hourly([plan.place], first, start)
+            if hours.codes[0] >= 0:
+                return plan.at_hour(hours.intensities[hours.codes[0]]), float(hours.g_per_kwh[0])
+        factor = self.grid.hour_factors((plan.intensity.shape_zone,), first, start)
+        return plan, plan.intensity.g_per_kwh * float(factor[0])
+
     def estimate(self, calls: CallBatch) -> EstimateBatch:
         """Estimate a batch, row for row. Rows without tokens get no figure (NaN), never zero."""
         n = len(calls)
         plan_of_row, plans = self._plans(calls)
+        hours = None
+        if self._live is not None:
+            hours = self._live.hourly([plan.place for plan in plans], plan_of_row, calls.start_unix_ns)
+            plan_of_row, plans = _with_hours(plan_of_row, plans, hours)
         numbers = {name: np.empty(n) for name in _NUMBERS}
         basis = np.empty(n, dtype=np.int32)
         table = _PlanTable(plans)
         for begin in range(0, n, CHUNK_ROWS):
             rows = slice(begin, min(begin + CHUNK_ROWS, n))
-            self._fill(calls, rows, plan_of_row[rows], table, numbers, basis)
+            self._fill(calls, rows, plan_of_row[rows], table, hours, numbers, basis)
         has_energy = basis <= MODELLED
         is_reported = basis < MODELLED
 
@@ -247,8 +267,8 @@ class Estimator:
             grid_reason=by_plan(lambda plan: plan.intensity.reason),
             spread=(plan_of_row * 2 + is_reported).astype(np.int32),
             spreads=tuple(spread for plan in plans for spread in (plan.spread, plan.reported_spread)),
-            signal="average",
-            factor_type=self.grid.factor_type,
+            signal=self.grid.kind.signal,
+            factor_type=self.grid.kind.factor_type,
             edition=self._label,
         )
 
@@ -258,6 +278,7 @@ class Estimator:
         rows: slice,
         plan: Ints,
         table: _PlanTable,
+        hours: HourlyValues | None,
         numbers: dict[str, Floats],
         basis: Any,
     ) -> None:
@@ -291,6 +312,8 @@ class Estimator:
             intensity *= self.grid.hour_factors(
                 table.shape_zones, plan.astype(np.int32), calls.start_unix_ns[rows]
             )
+        if hours is not None:
+            intensity = np.where(hours.codes[rows] >= 0, hours.g_per_kwh[rows], intensity)
         co2e = energy * intensity
         for name, values in (
             ("energy_kwh", energy),
@@ -361,6 +384,17 @@ class _PlanTable:
     def coefficients(self, plan_of_row: Ints) -> Coefficients:
         """The coefficients of each row: every field an array."""
         return Coefficients(*(cast(float, values[plan_of_row]) for values in self._coefficients))
+
+
+def _with_hours(plan_of_row: Ints, plans: Sequence[Plan], hours: HourlyValues) -> tuple[Ints, list[Plan]]:
+    """The plan of each row in its hour: one for each plan and each intensity that its calls met."""
+    many = len(hours.intensities) + 1
+    first, variant_of_row = _distinct(plan_of_row * many + hours.codes + 1, len(plans) * many)
+    variants = []
+    for row in first.tolist():
+        plan, code = plans[plan_of_row[row]], hours.codes[row]
+        variants.append(plan if code < 0 else plan.at_hour(hours.intensities[code]))
+    return variant_of_row, variants
 
 
 def _distinct(keys: Ints, size: int) -> tuple[Ints, Ints]:

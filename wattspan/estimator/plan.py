@@ -11,7 +11,7 @@ from wattspan.calls import Factor, SpreadClass
 from wattspan.estimator.deployments import Deployment, Metered
 from wattspan.estimator.energy import Coefficients, coefficients
 from wattspan.estimator.spread import Z90, combined_ln_g, factors_of
-from wattspan.grid import Embedded, Intensity
+from wattspan.grid import Intensity, Signal
 from wattspan.methodology import Edition, Host
 from wattspan.methodology.models import Model
 from wattspan.places import Place, PlaceKey, Places
@@ -78,6 +78,18 @@ class Plan:
     reported_energy_g90: float
     reported_carbon_g90: float
 
+    def at_hour(self, intensity: Intensity) -> Plan:
+        """The same kind of call in an hour whose intensity is known: its figure and its errors take over."""
+        energy, reported = self.spread.energy, self.reported_spread.energy
+        return replace(
+            self,
+            intensity=intensity,
+            spread=SpreadClass(energy, energy + intensity.factors),
+            reported_spread=SpreadClass(reported, reported + intensity.factors),
+            carbon_g90=_g90(energy + intensity.factors),
+            reported_carbon_g90=_g90(reported + intensity.factors),
+        )
+
 
 class Planner:
     """Works out plans from an edition and what the user configured; keeps those it made."""
@@ -86,7 +98,7 @@ class Planner:
     """Hostile traffic can invent model names without end; past this many plans the store starts afresh."""
 
     def __init__(
-        self, edition: Edition, places: Places, grid: Embedded, deployments: Sequence[Deployment]
+        self, edition: Edition, places: Places, grid: Signal, deployments: Sequence[Deployment]
     ) -> None:
         self.edition = edition
         self.registry = edition.registry

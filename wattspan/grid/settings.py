@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from wattspan.grid.cache import Cache
 from wattspan.grid.embedded import Embedded
@@ -95,6 +95,14 @@ FeedSection = Annotated[
     ElectricityMapsSection | WattTimeSection | UKSection | EmberSection | CarbonAwareSection | FileSection,
     Field(discriminator="feed"),
 ]
+
+
+def read_section(content: dict[str, Any]) -> FeedSection:
+    """The `grid.live` section as it was written. Raises pydantic's ValidationError naming the key."""
+    return _READER.validate_python(content)
+
+
+_READER: TypeAdapter[FeedSection] = TypeAdapter(FeedSection)
 
 
 def make_feed(section: FeedSection, kind: Kind) -> Feed:
