@@ -5,7 +5,7 @@ import numpy as np
 
 from wattspan.otlp.wire.encode import Additions
 from wattspan.otlp.wire.errors import WireError
-from wattspan.otlp.wire.keyset import is_own_key, key_set
+from wattspan.otlp.wire.keyset import key_set
 from wattspan.otlp.wire.limits import FAULTS, MOST_BYTES, MOST_DEPTH, TOO_MANY_BYTES
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -275,7 +275,8 @@ def splice(data, table, additions, cut):
     the number of additions or of spans in `table` is not that of `data`, WireError for malformed bytes.
     """
     cdef bytes raw = data if type(data) is bytes else bytes(data)
-    cdef CompiledKeys lookup = compiled(key_set(cut))
+    keyset = key_set(cut)
+    cdef CompiledKeys lookup = compiled(keyset)
     cdef int64_t size = PyBytes_GET_SIZE(raw)
     cdef int64_t growth = 0
     cdef Plan plan
@@ -291,7 +292,7 @@ def splice(data, table, additions, cut):
     plan.fault.problem = 0
     plan.base = <const uint8_t*>PyBytes_AS_STRING(raw)
     plan.cut = &lookup.keys
-    plan.carries_own = <const uint8_t*>address(own_) if all(map(is_own_key, cut)) else NULL
+    plan.carries_own = <const uint8_t*>address(own_) if keyset.are_own else NULL
     plan.n_edits = table.n
     plan.n_spans = 0
     plan.changes = NULL

@@ -24,11 +24,13 @@ class KeySet:
     Raises ValueError for an empty or repeated key and for more than 32,767 of them.
     """
 
-    __slots__ = ("compiled", "keys", "position")
+    __slots__ = ("are_own", "compiled", "keys", "position")
 
     def __init__(self, keys: Sequence[str]) -> None:
         self.keys: tuple[str, ...] = tuple(keys)
         self.position: dict[str, int] = {key: place for place, key in enumerate(self.keys)}
+        self.are_own = all(map(is_own_key, self.keys))
+        """Every one of the keys is ours: spans without `own_attr` carry none of them."""
         self.compiled: object | None = None
         """The kernel's own look-up table for these keys, made at the first scan."""
         if "" in self.position:
