@@ -1,3 +1,4 @@
+import datetime as dt
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,50 @@ def test_hardware_and_regions_nobody_knows_are_refused(tmp_path):
         load_config(
             write(tmp_path, "regions:\n- match: {provider: openai}\n  region: swedencentrall\n")
         ).estimator()
+
+
+def test_a_feed_gives_each_call_the_intensity_of_its_own_hour_and_the_coarser_one_where_it_has_none(tmp_path):
+    pytest.importorskip("httpx", reason="the extra wattspan[grid] is not installed")
+    (tmp_path / "hours.csv").write_text("zone,time,value\nFR,2025-06-01T10:00Z,55\n", encoding="utf-8")
+    config = load_config(
+        write(
+            tmp_path,
+            f"""\
+grid:
+  factor_type: direct
+  cache: {tmp_path / "grid.sqlite"}
+  live:
+    feed: file
+    path: {tmp_path / "hours.csv"}
+    signal: average
+    factor_type: direct
+""",
+        )
+    )
+    estimator = config.estimator()
+    known, unknown = (
+        estimator.estimate_call(
+            model="gpt-4o",
+            provider="aws.bedrock",
+            region="eu-west-3",
+            output_tokens=100,
+            at=dt.datetime(2025, 6, 1, hour, 30, tzinfo=dt.UTC),
+        )
+        for hour in (10, 11)
+    )
+    assert known.co2e_g == pytest.approx(known.energy_kwh * 55)
+    assert known.plan.intensity.resolution == "hour"
+    assert unknown.plan.intensity.resolution == "annual"
+    assert unknown.plan.intensity.kind == known.plan.intensity.kind
+
+
+def test_a_feed_of_another_kind_than_the_configured_one_is_refused(tmp_path):
+    pytest.importorskip("httpx", reason="the extra wattspan[grid] is not installed")
+    config = load_config(write(tmp_path, "grid:\n  live: {feed: uk-carbon-intensity}\n"))
+    with pytest.raises(ValueError, match="set grid.signal: average and grid.factor_type: direct"):
+        config.estimator()
+
+
+def test_marginal_without_a_feed_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="marginal needs a feed under live"):
+        load_config(write(tmp_path, "grid: {signal: marginal}\n"))

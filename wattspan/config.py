@@ -94,9 +94,7 @@ class GridSection(_Section):
     @model_validator(mode="after")
     def _marginal_needs_a_feed(self) -> GridSection:
         if self.signal == "marginal" and self.live is None:
-            raise ValueError(
-                "signal: marginal needs a feed under live:, since no table embedded here is marginal"
-            )
+            raise ValueError("signal: marginal needs a feed under live: no embedded table is marginal")
         return self
 
     @field_validator("live")
