@@ -56,6 +56,8 @@ class Backend:
     received: list[Received] = field(default_factory=list)
     attempts: int = 0
     delay_s: float = 0.0
+    poison: bytes = b""
+    """Requests with these bytes are refused for good."""
     port: int = 0
 
     @property
@@ -82,6 +84,8 @@ class Backend:
         body = await request.read()
         self.attempts += 1
         await asyncio.sleep(self.delay_s)
+        if self.poison and self.poison in body:
+            return web.Response(status=400)
         answer = self.answer(request)
         if answer is not None:
             return answer

@@ -31,6 +31,7 @@ class Enrichment:
 
     def __init__(self, estimator: Estimator, versions: Iterable[Version], tally: ProcessorTally) -> None:
         self._tally = tally
+        self._must_forget = False
         # Each has a memory of its own: one that is shown the same spans twice would take them for copies.
         self._enrichers = {
             version_name(v): Enricher(estimator, profile=v[0], detail=v[1]) for v in dict.fromkeys(versions)
@@ -41,11 +42,22 @@ class Enrichment:
         """Where calls are remembered."""
         return next(iter(self._enrichers.values())).memory
 
+    def forget(self) -> None:
+        """Forget the calls remembered, from any thread, before the next window.
+
+        For windows that could not be kept: what is sent again must not be taken for a copy of itself.
+        """
+        self._must_forget = True
+
     def versions(self, requests: Sequence[bytes]) -> dict[str, list[bytes]]:
         """`requests` (valid protobuf) enriched, one list for each version.
 
         A request at which Wattspan itself fails goes on as it is: the span is worth more than our figure.
         """
+        if self._must_forget:
+            self._must_forget = False
+            for enricher in self._enrichers.values():
+                enricher.memory = OwnerMemory()
         made: dict[str, list[bytes]] = {}
         for name, enricher in self._enrichers.items():
             is_first = not made

@@ -191,6 +191,7 @@ class Pipeline:
                 batches = self._spool.append(window.drafts) if window.drafts else []
             except SpoolError as error:
                 self.fault = str(error)
+                self.enrichment.forget()
                 log.error("batches could not be made durable: %s", error)
                 refusal = unavailable("the spool cannot be written", self._retry_after_s)
                 self._answer([(pending, refusal) for pending in window.good])

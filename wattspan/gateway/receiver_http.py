@@ -36,6 +36,8 @@ Accept = Callable[[Signal, bytes], Awaitable[int]]
 _OWN_THREAD_BYTES: Final = 256 * 1024
 """Bodies above this are inflated or converted off the event loop."""
 _READ_BYTES: Final = 1024 * 1024
+_LINGER_S: Final = 2.0
+"""How long a refused client may go on sending before the connection is cut: so long it can read why."""
 
 
 class HttpReceiver:
@@ -65,6 +67,7 @@ class HttpReceiver:
                 auto_decompress=False,
                 read_bufsize=_READ_BYTES,
                 handler_cancellation=False,
+                lingering_time=_LINGER_S,
             ),
             shutdown_timeout=drain_s,
         )
