@@ -72,7 +72,7 @@ def test_a_wrong_file_is_refused_with_line_key_and_what_is_allowed(tmp_path, tex
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(ConfigError, match="nowhere.yaml: cannot be read"):
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml: cannot be read"):
         load_config(tmp_path / "nowhere.yaml")
 
 
@@ -123,7 +123,7 @@ grid:
 def test_a_feed_of_another_kind_than_the_configured_one_is_refused(tmp_path):
     pytest.importorskip("httpx", reason="the extra wattspan[grid] is not installed")
     config = load_config(write(tmp_path, "grid:\n  live: {feed: uk-carbon-intensity}\n"))
-    with pytest.raises(ValueError, match="set grid.signal: average and grid.factor_type: direct"):
+    with pytest.raises(ValueError, match=r"set grid\.signal: average and grid\.factor_type: direct"):
         config.estimator()
 
 
