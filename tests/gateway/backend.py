@@ -81,7 +81,7 @@ class Backend:
         await self._runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        body = await request.read()
+        body = await request.content.read()
         self.attempts += 1
         await asyncio.sleep(self.delay_s)
         if self.poison and self.poison in body:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -41,7 +42,10 @@ class Client:
         """Status, body and headers of the answer."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         async with self.session.post(
-            self.url + path, data=body, headers={"Content-Type": content_type, **named}
+            self.url + path,
+            # aiohttp wants large bodies as files.
+            data=body if len(body) < 1_000_000 else io.BytesIO(body),
+            headers={"Content-Type": content_type, **named},
         ) as response:
             return response.status, await response.read(), response.headers
 

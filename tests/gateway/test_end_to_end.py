@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.backend import Backend
+from tests.gateway.backend import Backend, keys_of
 from tests.gateway.requests import traces
 from tests.gateway.running import config_of, running
 from wattspan.config import Config
@@ -60,5 +60,19 @@ def test_the_body_goes_out_in_the_compression_that_is_set(tmp_path: Path, compre
             expected = None if compression == "none" else compression
             assert received.headers.get("Content-Encoding") == expected
             assert received.headers["X-Org"] == "a"
+
+    asyncio.run(run())
+
+
+def test_a_long_body_goes_out_whole(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with Backend() as backend:
+            destination = {"endpoint": backend.endpoint, "compression": "none"}
+            async with running(config_of(tmp_path, destination)) as client:
+                body = traces(3, padding=700_000)
+                assert (await client.post(body))[0] == 200
+                await backend.has(3)
+            assert backend.span_keys == keys_of(body)
+            assert len(backend.received[0].body) == int(backend.received[0].headers["Content-Length"])
 
     asyncio.run(run())

@@ -37,7 +37,8 @@ def assert_balance(client: Client, name: str = "d0") -> None:
     assert came == sum(parts), parts
     assert tally.queued_batches >= 0
     reader = client.gateway.spool.reader()
-    waiting = reader.backlog(client.gateway.spool.readers()[name], [Signal.TRACES])
+    spool = client.gateway.spool
+    waiting = reader.backlog(spool.readers()[name], spool.newest, [Signal.TRACES])
     reader.close()
     # Batches out of order are done but not yet behind the cursor.
     assert waiting.items >= tally.queued[Signal.TRACES]

@@ -75,12 +75,16 @@ class Forwarder:
 
     def start(self) -> None:
         """Take up where the spool says, and begin to send."""
-        for signal in self.settings.signals:
-            backlog = self._reader.backlog(self._taken, [signal])
-            self.tally.recovered[signal] += backlog.items
-            self.tally.queued[signal] += backlog.items
-            self.tally.queued_batches += backlog.batches
-            self.tally.queued_bytes += backlog.size
+        tally = self.tally
+        tally.queued_batches = tally.queued_bytes = 0
+        for signal in Signal:
+            wanted = [signal] if signal in self.settings.signals else []
+            backlog = self._reader.backlog(self._taken, self._seen, wanted)
+            # After a reload some of these were counted before, as waiting or, out of order, as sent.
+            tally.recovered[signal] += backlog.items - tally.queued[signal]
+            tally.queued[signal] = backlog.items
+            tally.queued_batches += backlog.batches
+            tally.queued_bytes += backlog.size
             if backlog.batches:
                 self._newest = self._seen
         if self._newest > self._taken:
@@ -99,6 +103,9 @@ class Forwarder:
         """Batches that were just made durable."""
         for entry in kept:
             batch = entry.batch
+            if batch.id <= self._seen:
+                # It was made durable just before the start, which found it in the spool.
+                continue
             self._seen = batch.id
             if batch.signal not in self.settings.signals:
                 continue

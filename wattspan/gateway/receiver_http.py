@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import ssl
 from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
@@ -53,13 +54,11 @@ class HttpReceiver:
         tally: ReceiverTally,
         drain_s: float,
     ) -> None:
-        self._settings = settings
-        self._limits = limits
         self._budget = budget
-        self.signals = signals
         self._accept = accept
         self._tally = tally
-        self._token = f"Bearer {settings.bearer_token}".encode() if settings.bearer_token else b""
+        self._tls: ssl.SSLContext | None = None
+        self._apply(settings, limits, signals)
         self._runner = web.ServerRunner(
             web.Server(
                 self._handle,
@@ -73,17 +72,33 @@ class HttpReceiver:
         )
         self.port = 0
 
-    async def start(self, *, share_port: bool = False) -> None:
+    def _apply(
+        self, settings: HttpReceiverSection, limits: LimitsSection, signals: Collection[Signal]
+    ) -> None:
+        self._settings, self._limits, self._signals = settings, limits, signals
+        self._token = f"Bearer {settings.bearer_token}".encode() if settings.bearer_token else b""
+
+    def reload(
+        self, settings: HttpReceiverSection, limits: LimitsSection, signals: Collection[Signal]
+    ) -> None:
+        """Take over all but where it listens, and certificates that were renewed in their files.
+
+        Raises OSError where those cannot be used.
+        """
+        if self._tls is not None and settings.tls is not None:
+            self._tls.load_cert_chain(settings.tls.cert_file, settings.tls.key_file)
+        self._apply(settings, limits, signals)
+
+    async def start(self) -> None:
         """Listen. Raises OSError where the address cannot be had."""
         await self._runner.setup()
-        tls = self._settings.tls.context() if self._settings.tls else None
+        self._tls = self._settings.tls.context() if self._settings.tls else None
         site = web.TCPSite(
             self._runner,
             self._settings.host,
             self._settings.port,
-            ssl_context=tls,
+            ssl_context=self._tls,
             backlog=1024,
-            reuse_port=share_port or None,
         )
         await site.start()
         self.port = self._runner.addresses[0][1]
@@ -140,7 +155,7 @@ class HttpReceiver:
                 raise RefusalError(401, Code.UNAUTHENTICATED, "the bearer token is missing or wrong")
         if request.method != "POST":
             raise RefusalError(405, Code.UNIMPLEMENTED, f"{request.method} is not supported; use POST")
-        if signal not in self.signals:
+        if signal not in self._signals:
             raise RefusalError(
                 404, Code.UNIMPLEMENTED, f"{signal.value} are not enabled: no destination takes them"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import AsyncIterator
 from typing import Final
 
 import aiohttp
@@ -21,6 +22,8 @@ from wattspan.gateway.signals import Signal
 _RETRYABLE: Final = frozenset({429, 502, 503, 504})
 _RESPONSE_BYTES: Final = 4 * 1024 * 1024
 """Longest answer read: the specification's limit."""
+_PIECE_BYTES: Final = 512 * 1024
+"""Longer bodies are written piece by piece, so that a slow destination does not make us buffer them twice."""
 _ZSTD_LEVEL: Final = 1
 _GZIP_LEVEL: Final = 1
 
@@ -69,6 +72,12 @@ class HttpSender:
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
+
+
+async def _pieces(packed: bytes) -> AsyncIterator[memoryview]:
+    view = memoryview(packed)
+    for at in range(0, len(view), _PIECE_BYTES):
+        yield view[at : at + _PIECE_BYTES]
 
 
 def _rejected(body: bytes) -> int:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from wattspan.gateway.enrichment import Enrichment, Version, version_name
+from wattspan.gateway.enrichment import Enrichment, version_name
 from wattspan.gateway.forwarder import Forwarder
 from wattspan.gateway.limits import MemoryBudget
 from wattspan.gateway.metrics import GatewayCollector
@@ -15,7 +15,7 @@ from wattspan.gateway.otlp_status import unavailable
 from wattspan.gateway.pipeline import Kept, Pipeline
 from wattspan.gateway.receiver_http import HttpReceiver
 from wattspan.gateway.sender_http import HttpSender
-from wattspan.gateway.settings import DestinationSection, ServeConfig
+from wattspan.gateway.settings import ServeConfig
 from wattspan.gateway.signals import Signal
 from wattspan.gateway.spool import Spool
 from wattspan.gateway.tallies import DestinationTally, ProcessorTally, ReceiverTally
@@ -27,18 +27,22 @@ log: Final = logging.getLogger(__name__)
 class Gateway:
     """One gateway process. Made, started and stopped on one event loop."""
 
-    def __init__(self, config: ServeConfig) -> None:
-        """Raises SpoolError, EditionError or ValueError where the configuration cannot be used."""
+    def __init__(self, config: ServeConfig, readers: Sequence[str] = ()) -> None:
+        """`readers`: names of span readers, for which the spool keeps batches as for a destination.
+
+        Raises SpoolError, EditionError or ValueError where the configuration cannot be used.
+        """
         self.config = config
+        self._readers = readers
         settings = config.gateway
         self.receiver_tally = ReceiverTally()
         self.processor_tally = ProcessorTally()
         self._budget = MemoryBudget(settings.limits.memory_bytes, settings.limits.retry_after_s)
-        versions = [self._version(destination) for destination in settings.destinations]
-        enrichment = Enrichment(config.estimator(), versions, self.processor_tally)
+        enrichment = self._enrichment(config)
         self.spool = Spool(settings.spool.directory / "spool.db")
-        self.spool.register([destination.name for destination in settings.destinations])
-        self.forwarders = {d.name: self._forwarder(d) for d in settings.destinations}
+        self.spool.register(self._names(config))
+        self._tallies: dict[str, DestinationTally] = {}
+        self.forwarders = self._made_forwarders(config)
         self._pipeline = Pipeline(
             self.spool,
             enrichment,
@@ -46,12 +50,11 @@ class Gateway:
             retry_after_s=settings.limits.retry_after_s,
             on_kept=self._offer,
         )
-        signals = frozenset(signal for d in settings.destinations for signal in d.signals)
         self.http = HttpReceiver(
             settings.http,
             settings.limits,
             self._budget,
-            signals,
+            settings.signals,
             self._accept,
             self.receiver_tally,
             settings.drain_s / 2,
@@ -62,25 +65,62 @@ class Gateway:
                 {"http": self.receiver_tally},
                 self.processor_tally,
                 lambda: {n: (f.tally, f.settings.quota_bytes) for n, f in self.forwarders.items()},
-                lambda: enrichment.memory,
+                lambda: self._pipeline.enrichment.memory,
                 lambda: self._budget.used_bytes,
             ),
             self._why_not_ready,
         )
         self._is_listening = False
 
-    def _version(self, destination: DestinationSection) -> Version:
-        attributes = self.config.attributes
-        return destination.profile or attributes.profile, destination.detail or attributes.detail
+    def _names(self, config: ServeConfig) -> list[str]:
+        return [*(destination.name for destination in config.gateway.destinations), *self._readers]
 
-    def _forwarder(self, settings: DestinationSection) -> Forwarder:
-        return Forwarder(
-            settings,
-            version_name(self._version(settings)),
-            self.spool,
-            HttpSender(settings),
-            DestinationTally(),
-        )
+    def _enrichment(self, config: ServeConfig) -> Enrichment:
+        versions = [config.version_of(destination) for destination in config.gateway.destinations]
+        return Enrichment(config.estimator(), versions, self.processor_tally)
+
+    def _made_forwarders(self, config: ServeConfig) -> dict[str, Forwarder]:
+        return {
+            settings.name: Forwarder(
+                settings,
+                version_name(config.version_of(settings)),
+                self.spool,
+                HttpSender(settings),
+                self._tallies.setdefault(settings.name, DestinationTally()),
+            )
+            for settings in config.gateway.destinations
+        }
+
+    async def reload(self, config: ServeConfig) -> None:
+        """Take over a new configuration without refusing a request.
+
+        Raises ValueError where something changed that needs a restart, EditionError or OSError where the new
+        configuration cannot be used; then the old one stays.
+        """
+        old, new = self.config.gateway, config.gateway
+        for what, is_same in (
+            ("gateway.http.host, port and tls", old.http.listening == new.http.listening),
+            ("gateway.telemetry", old.telemetry == new.telemetry),
+            ("gateway.spool", old.spool == new.spool),
+        ):
+            if not is_same:
+                raise ValueError(f"{what} cannot change while the gateway runs; restart it")
+        for destination in new.destinations:
+            destination.tls.context()
+        enrichment = await asyncio.to_thread(self._enrichment, config)
+        self.http.reload(new.http, new.limits, new.signals)
+        self._budget.most_bytes = new.limits.memory_bytes
+        self._pipeline.enrichment = enrichment
+        before = self.forwarders
+        # What becomes durable meanwhile, the new ones find in the spool.
+        self.forwarders = {}
+        await asyncio.gather(*(forwarder.close() for forwarder in before.values()))
+        await asyncio.to_thread(self.spool.register, self._names(config))
+        self.config = config
+        self._tallies = {d.name: self._tallies.get(d.name, DestinationTally()) for d in new.destinations}
+        self.forwarders = self._made_forwarders(config)
+        for forwarder in self.forwarders.values():
+            forwarder.start()
 
     async def start(self) -> None:
         """Begin to forward what is in the spool, and to listen. Raises OSError for an address in use."""

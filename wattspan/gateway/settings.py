@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from wattspan.config import Config
 from wattspan.gateway.signals import Signal
+from wattspan.otlp.attributes import Detail, Profile
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -85,6 +86,11 @@ class HttpReceiverSection(ReceiverSection):
 
     port: Port = Field(default=4318, description="0 takes a free one.")
 
+    @property
+    def listening(self) -> tuple[str, int, ServerTlsSection | None]:
+        """What the listening socket rests on."""
+        return self.host, self.port, self.tls
+
 
 class TelemetrySection(Section):
     """`/healthz`, `/readyz` and `/metrics`."""
@@ -141,12 +147,10 @@ class DestinationSection(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="Keeps its place in the spool.")
     endpoint: str = Field(description="Base URL, such as http://localhost:4318; /v1/traces is added.")
     signals: tuple[Signal, ...] = Field(default=(Signal.TRACES,), min_length=1)
-    profile: Literal["genai", "wattspan", "both"] | None = Field(
+    profile: Profile | None = Field(
         default=None, description="Names of the attributes; those of `attributes.profile` where absent."
     )
-    detail: Literal["standard", "full"] | None = Field(
-        default=None, description="How many; `attributes.detail` where absent."
-    )
+    detail: Detail | None = Field(default=None, description="How many; `attributes.detail` where absent.")
     compression: Literal["gzip", "zstd", "none"] = "gzip"
     headers: dict[str, str] = {}
     tls: ClientTlsSection = ClientTlsSection()
@@ -196,6 +200,11 @@ class GatewaySection(Section):
     )
     destinations: tuple[DestinationSection, ...] = Field(min_length=1)
 
+    @property
+    def signals(self) -> frozenset[Signal]:
+        """Those that some destination takes."""
+        return frozenset(signal for destination in self.destinations for signal in destination.signals)
+
     @model_validator(mode="after")
     def _destinations(self) -> Self:
         names = [destination.name for destination in self.destinations]
@@ -209,3 +218,10 @@ class ServeConfig(Config):
     """The configuration file of `wattspan serve`: that of every command, and `gateway`."""
 
     gateway: GatewaySection
+
+    def version_of(self, destination: DestinationSection) -> tuple[Profile, Detail]:
+        """Names and detail of the attributes that a destination gets."""
+        return (
+            destination.profile or self.attributes.profile,
+            destination.detail or self.attributes.detail,
+        )

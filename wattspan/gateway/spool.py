@@ -1,7 +1,8 @@
 """`Spool`: batches on disk between acknowledgement and delivery. SQLite in WAL mode, full sync.
 
 Tables: `batches` (one row a batch: signal, items, bytes), `bodies` (the batch under one profile of
-attributes, a zstd frame) and `readers` (how far each destination is). A batch goes when all have it.
+attributes, a zstd frame), `readers` (how far each destination is) and `seen` (span keys of the batches that
+a `SpanReader` had). A batch goes when all readers have it.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ CREATE TABLE batches(id INTEGER PRIMARY KEY AUTOINCREMENT, signal INTEGER NOT NU
 CREATE TABLE bodies(batch INTEGER NOT NULL, version TEXT NOT NULL, data BLOB NOT NULL);
 CREATE INDEX bodies_by_batch ON bodies(batch);
 CREATE TABLE readers(name TEXT PRIMARY KEY, cursor INTEGER NOT NULL);
+CREATE TABLE seen(reader TEXT NOT NULL, batch INTEGER NOT NULL, keys BLOB NOT NULL,
+  PRIMARY KEY(reader, batch));
 """
 
 
@@ -79,7 +82,7 @@ class Backlog:
 
 
 class Spool:
-    """One spool file and its single writer. `append` and `close` belong to one thread, `reader()` to any."""
+    """One spool file and its single writer; every method may be called from any thread."""
 
     def __init__(self, path: Path) -> None:
         """Open or create the spool at `path`.
@@ -103,6 +106,7 @@ class Spool:
             raise error if isinstance(error, SpoolError) else SpoolError(f"{path}: {error}") from error
         self._compressor = zstandard.ZstdCompressor(level=_LEVEL)
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._moved: dict[str, int] = {}
         self._cursors: dict[str, int] = dict(self._db.execute("SELECT name, cursor FROM readers"))
         newest = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'batches'").fetchone()
@@ -121,8 +125,9 @@ class Spool:
     def register(self, names: Iterable[str]) -> None:
         """Make `names` the readers: new ones begin after the newest batch, others are forgotten."""
         wanted = list(names)
-        with self._lock, self._transaction():
-            kept = {name: self._cursors.get(name, self.newest) for name in wanted}
+        with self._writing, self._lock, self._transaction():
+            known = {**self._cursors, **self._moved}
+            kept = {name: known.get(name, self.newest) for name in wanted}
             self._db.execute("DELETE FROM readers")
             self._db.executemany("INSERT INTO readers VALUES(?, ?)", kept.items())
             self._cursors, self._moved = kept, {}
@@ -138,6 +143,10 @@ class Spool:
 
         Raises SpoolError where the disk is full or fails.
         """
+        with self._writing:
+            return self._append(drafts)
+
+    def _append(self, drafts: Sequence[Draft]) -> list[Batch]:
         kept: list[Batch] = []
         next_id = self.newest + 1
         try:
@@ -172,6 +181,10 @@ class Spool:
 
         Raises SpoolError where the disk fails.
         """
+        with self._writing:
+            return self._settle()
+
+    def _settle(self) -> bool:
         try:
             with self._transaction():
                 moved = self._write_cursors()
@@ -190,6 +203,20 @@ class Spool:
         self._settled(moved)
         self._oldest = max(self._oldest, last + 1)
         return last < done
+
+    def move_with_keys(self, name: str, batch: int, keys: bytes, oldest: int) -> None:
+        """Reader `name` has `batch`: durably remember its span keys, forget those of batches before `oldest`.
+
+        Raises SpoolError where the disk fails.
+        """
+        try:
+            with self._writing, self._transaction():
+                self._db.execute("INSERT OR REPLACE INTO seen VALUES(?, ?, ?)", (name, batch, keys))
+                self._db.execute("DELETE FROM seen WHERE reader = ? AND batch < ?", (name, oldest))
+                self._db.execute("UPDATE readers SET cursor = max(cursor, ?) WHERE name = ?", (batch, name))
+        except sqlite3.Error as error:
+            raise SpoolError(f"{self.path}: {error}") from error
+        self.move(name, batch)
 
     @property
     def is_settled(self) -> bool:
@@ -262,13 +289,21 @@ class SpoolReader:
         stored = self.stored(batch, version)
         return None if stored is None else self._decompressor.decompress(stored)
 
-    def backlog(self, cursor: int, signals: Iterable[Signal]) -> Backlog:
-        """What follows batch `cursor`."""
+    def seen(self, name: str, until: int) -> list[tuple[int, bytes]]:
+        """Batches up to `until` whose span keys reader `name` remembers, oldest first."""
+        return list(
+            self._db.execute(
+                "SELECT batch, keys FROM seen WHERE reader = ? AND batch <= ? ORDER BY batch", (name, until)
+            )
+        )
+
+    def backlog(self, cursor: int, last: int, signals: Iterable[Signal]) -> Backlog:
+        """What follows batch `cursor` up to batch `last`."""
         numbers = ",".join(str(_SIGNAL_NUMBERS[signal]) for signal in signals)
         found = self._db.execute(
             "SELECT count(*), coalesce(sum(items), 0), coalesce(sum(size), 0) FROM batches"
-            f" WHERE id > ? AND signal IN ({numbers})",
-            (cursor,),
+            f" WHERE id > ? AND id <= ? AND signal IN ({numbers})",
+            (cursor, last),
         ).fetchone()
         return Backlog(*found)
 
