@@ -231,6 +231,26 @@ def test_energy_reported_by_others_wins_and_stays_a_report_when_enriched_again()
     assert (other["wattspan.energy_kwh"], other["wattspan.basis"]) == (0.002, "reported")
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+def test_what_is_a_call_by_its_energy_alone_stays_one(profile: Any) -> None:
+    data = traces([span(1, {"gen_ai.usage.energy_kwh": "12"}, name="POST")]).SerializeToString()
+    out = enrich(data, profile=profile)
+    (found,) = marks(out)
+    assert (found["wattspan.basis"], float(found["gen_ai.usage.energy_kwh"])) == ("reported", 12.0)
+    assert enrich(out, profile=profile) == out
+
+
+@pytest.mark.parametrize("first", PROFILES)
+@pytest.mark.parametrize("second", PROFILES)
+def test_energy_that_the_user_metered_is_copied_and_stays_metered(first: Any, second: Any) -> None:
+    data = traces([chat(1, gen_ai__energy__kwh=0.003)]).SerializeToString()
+    direct = enrich(data, profile=second)
+    (found,) = marks(direct)
+    assert found["wattspan.basis"] == "measured"
+    assert found["wattspan.energy_kwh" if second == "wattspan" else "gen_ai.usage.energy_kwh"] == 0.003
+    assert enrich(enrich(data, profile=first), profile=second) == direct
+
+
 @pytest.mark.parametrize("write", [enrich, _by_json])
 def test_the_wattspan_profile_leaves_the_key_of_somebody_elses_report(write: Any) -> None:
     data = traces([chat(1, gen_ai__usage__energy_kwh=0.002), chat(2)]).SerializeToString()

@@ -9,37 +9,37 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from wattspan.calls import CallBatch, Column
+from wattspan.calls import Column
 from wattspan.calls.batch import Codes, Flags, Floats, Ints
 from wattspan.otlp.attributes import BASIS, DUPLICATE, EDITION, GENAI_KEYS, OWN_KEYS
-from wattspan.otlp.dialects import Reading
-from wattspan.otlp.dialects import table as dialect_table
-from wattspan.otlp.wire import DOUBLE, STRING, AttributeColumn, SpanTable
+from wattspan.otlp.wire import DOUBLE, STRING, AttributeColumn, AttributeIndex, SpanTable
 
-_ENERGY_KEYS: Final = ("gen_ai.usage.energy_kwh", "wattspan.energy_kwh")
-_NOT_OURS: Final = ("measured", "reported", "no_usage", "failed", DUPLICATE)
-"""Under these bases a figure outside our prefix is somebody else's, even where we copied it."""
+_NOT_OURS: Final = ("reported", "no_usage", "failed", DUPLICATE)
+"""Under these bases a figure outside our prefix is somebody else's, even where we copied it.
+
+Under `measured` it is ours: the sender had it under another key.
+"""
 _SAME: Final = 1e-9
 """Relative difference below which a number on the span is the number that we would write."""
 
 
-def with_earlier_reports(table: SpanTable, reading: Reading) -> CallBatch:
-    """The calls of `reading`, with the reports of energy on spans that an earlier run of ours has labelled.
+def as_first_read(table: SpanTable) -> SpanTable:
+    """The table as dialects are to read it: they find on an enriched span what they found the first time.
 
-    Dialects take no figure on a labelled span for a report, as most are ours; the others are read here.
+    On a span with our label they take no figure for somebody's report, as most are ours; where the figure is
+    not, the label is hidden.
     """
-    calls = reading.calls
-    basis = _texts(table, BASIS, reading.rows)
-    is_labelled = np.isin(basis, _NOT_OURS)
-    if not is_labelled.any():
-        return calls
-    energy_kwh = table.numbers(_ENERGY_KEYS, reading.rows, most=dialect_table().most_energy_kwh)
-    is_report = is_labelled & energy_kwh.present
-    return replace(
-        calls,
-        reported_energy_kwh=np.where(is_report, energy_kwh.values, calls.reported_energy_kwh),
-        is_measured=np.where(is_report, basis == "measured", calls.is_measured),
-    )
+    label = table.keyset.position[EDITION]
+    line = int(table.span_index.line[label])
+    if line < 0:
+        return table
+    rows = np.flatnonzero(table.span_index.values[line] >= 0)
+    rows = rows[np.isin(_texts(table, BASIS, rows), _NOT_OURS)]
+    if not len(rows):
+        return table
+    values = table.span_index.values.copy()
+    values[line, rows] = -1
+    return replace(table, span_index=AttributeIndex(table.span_index.line, values))
 
 
 def carries_foreign_report(table: SpanTable) -> Flags:

@@ -15,7 +15,7 @@ from wattspan.estimator import Estimator
 from wattspan.otlp.attributes import OWN_KEYS, Detail, Profile, as_json, written
 from wattspan.otlp.containers import field_size
 from wattspan.otlp.dialects import CALL, DIALECT_KEYS, Reading, read
-from wattspan.otlp.earlier import carries_foreign_report, is_there_already, stale, with_earlier_reports
+from wattspan.otlp.earlier import as_first_read, carries_foreign_report, is_there_already, stale
 from wattspan.otlp.json_text import JsonText
 from wattspan.otlp.owners import OwnerMemory, Ownership, decide
 from wattspan.otlp.problems import Problem
@@ -177,8 +177,7 @@ class Enricher:
         return result
 
     def _estimated(self, table: SpanTable, problems: list[MessageProblem]) -> Enriched:
-        reading = read(table)
-        reading = replace(reading, calls=with_earlier_reports(table, reading))
+        reading = read(as_first_read(table))
         ownership = decide(table, reading, self.memory)
         owners = np.flatnonzero(ownership.is_owner)
         duplicates = np.flatnonzero(~ownership.is_owner & (reading.role == CALL))
