@@ -11,9 +11,10 @@ import numpy as np
 from opentelemetry.metrics import MeterProvider, get_meter, get_meter_provider
 
 from wattspan import __version__
-from wattspan.calls import CallBatch, Column, EstimateBatch
-from wattspan.calls.batch import Codes, Flags
+from wattspan.calls import CallBatch, EstimateBatch
+from wattspan.calls.batch import Flags
 from wattspan.otlp.wire.table import SpanIds
+from wattspan.sdk.combinations import combinations
 from wattspan.sdk.forks import start_afresh_in_children
 
 J_PER_KWH: Final = 3.6e6
@@ -64,11 +65,11 @@ class Counters:
         if not len(rows):
             return
         columns = [calls.operation, calls.provider, estimates.model, estimates.region, estimates.basis]
-        group, combinations = _groups([column.take(rows) for column in columns])
+        group, combined = combinations([column.take(rows) for column in columns], len(rows))
         energy_kwh = np.bincount(group, estimates.energy_kwh[rows])
         has_carbon = np.isfinite(estimates.co2e_g[rows])
         co2e_g = np.bincount(group, np.where(has_carbon, estimates.co2e_g[rows], 0.0))
-        for texts, kwh, grams in zip(combinations, energy_kwh.tolist(), co2e_g.tolist(), strict=True):
+        for texts, kwh, grams in zip(combined, energy_kwh.tolist(), co2e_g.tolist(), strict=True):
             operation, provider, model, region, basis = texts
             values = (operation, provider, model or UNKNOWN_MODEL, region, basis)
             said = {key: text for key, text in zip(ATTRIBUTES, values, strict=True) if text}
@@ -84,20 +85,13 @@ class Counters:
         keys: list[int] = span_keys.tolist()
         with self._lock:
             young, old = self._young, self._old
-            is_new = []
-            for key in keys:
-                is_new.append(key not in young and key not in old)
-                young.add(key)
+            is_new = np.ones(len(keys), dtype=np.bool_)
+            if not (young.isdisjoint(keys) and old.isdisjoint(keys)):
+                is_new[:] = [key not in young and key not in old for key in keys]
+            young.update(keys)
             if len(young) >= GENERATION_SPANS:
                 self._old, self._young = young, set()
-        return np.array(is_new, dtype=np.bool_)
-
-
-def _groups(columns: list[Column]) -> tuple[Codes, list[tuple[str, ...]]]:
-    """The combination of texts of each row: its index in the list of those that occur."""
-    index: dict[tuple[str, ...], int] = {}
-    codes = [index.setdefault(row, len(index)) for row in zip(*(c.texts() for c in columns), strict=True)]
-    return np.array(codes, dtype=np.int32), list(index)
+        return is_new
 
 
 class _OfProviders:

@@ -11,8 +11,9 @@ from typing import Final
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk.trace import ReadableSpan
 
+from wattspan.otlp.enrich import KEYS
 from wattspan.sdk.counters import counters_of
-from wattspan.sdk.enrichment import KEYS, Enrichment, Found
+from wattspan.sdk.enrichment import Enrichment, Found
 from wattspan.sdk.forks import start_afresh_in_children
 from wattspan.sdk.settings import Settings
 from wattspan.sdk.span import EnrichedSpan
@@ -74,14 +75,17 @@ class SpanEnricher:
         return self._changed(spans, taken, found)
 
     def _changed(self, spans: Sequence[ReadableSpan], taken: Taken, found: Found) -> Sequence[ReadableSpan]:
-        if not found.changes:
+        if not found.rows:
             return spans
         out = list(spans)
-        for row, cut, added in found.changes:
-            index, attributes = taken.rows[row], taken.attributes[row]
-            for key in cut:
+        rows, copies, cut, keys = taken.rows, taken.attributes, found.cut, found.number_keys
+        for row, texts, numbers in zip(found.rows, found.texts, found.numbers, strict=True):
+            attributes = copies[row]
+            for key in cut.get(row, ()) if cut else ():
                 attributes.pop(key, None)
-            attributes.update(added)
+            attributes.update(texts)
+            attributes.update(zip(keys, numbers, strict=False))
+            index = rows[row]
             try:
                 out[index] = EnrichedSpan(out[index], attributes)
             except Exception as error:

@@ -29,19 +29,19 @@ class EnrichedSpan(ReadableSpan):
             end_time=span.end_time,
             instrumentation_scope=span.instrumentation_scope,
         )
-        self._dropped_before = span.dropped_attributes, span.dropped_events, span.dropped_links
+        self._before = span
 
     @property
     def dropped_attributes(self) -> int:
         """Attributes that the limits of the SDK cost the span."""
-        return self._dropped_before[0]
+        return self._before.dropped_attributes
 
     @property
     def dropped_events(self) -> int:
         """Events that the limits of the SDK cost the span."""
-        return self._dropped_before[1]
+        return self._before.dropped_events
 
     @property
     def dropped_links(self) -> int:
         """Links that the limits of the SDK cost the span."""
-        return self._dropped_before[2]
+        return self._before.dropped_links

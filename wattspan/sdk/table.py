@@ -7,9 +7,10 @@ each go through operations that take a whole column.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import repeat
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanKind, StatusCode
 
+from wattspan.calls.batch import Codes, Flags
 from wattspan.otlp.wire import (
     ARRAY,
     BOOL,
@@ -40,6 +42,11 @@ _KINDS: Final = {id(kind): kind.value + 1 for kind in SpanKind}
 _UNSET, _ERROR = StatusCode.UNSET, StatusCode.ERROR
 _KEPT: Final = {str: STRING, bool: BOOL, int: INT, float: DOUBLE}
 _INT64_MAX: Final = 2**63 - 1
+
+_FIELDS: Final = attrgetter(
+    "name", "attributes", "resource", "instrumentation_scope", "kind", "status.status_code", "start_time",
+    "end_time", "context.trace_id", "context.span_id", "parent",
+)  # fmt: skip
 
 Attributes = dict[str, Any]
 
@@ -91,20 +98,20 @@ class SpanReader:
 
     def _read(self, spans: Sequence[ReadableSpan]) -> tuple[SpanTable, list[int], list[Attributes]]:
         n = len(spans)
-        copies = [_copied(span.attributes) for span in spans]
-        contexts = [span.context for span in spans]
-        parents = [span.parent for span in spans]
-        statuses = [span.status.status_code for span in spans]
-        texts = _Texts()
-        values = _Values(texts)
-        resource, scope, resources, scopes = _homes(spans)
+        fields = list(zip(*map(_FIELDS, spans), strict=True)) or [()] * 11
+        names, attributes, resources_of, scopes_of, kinds, statuses, starts, ends = fields[:8]
+        trace_ids, span_ids, parents = fields[8:]
+        copies = [_copied(one) for one in attributes]
+        values = _Values()
+        resource, scope, resources, scopes = _homes(resources_of, scopes_of)
         own_attr, span_cells = self._cells(copies, values)
         resource_cells = self._plain_cells([one.attributes for one in resources], values)
         scope_attributes = [one.attributes or {} if one else {} for _, one in scopes]
         scope_cells = self._plain_cells(scope_attributes, values)
-        name_code = texts.codes([span.name for span in spans])
-        scope_names = texts.codes([one.name if one else "" for _, one in scopes])
-        scope_versions = texts.codes([(one.version if one else None) or "" for _, one in scopes])
+        code = values.texts.__getitem__
+        name_code = np.array(array("i", map(code, names)), dtype=np.int32)
+        scope_names = [code(one.name if one else "") for _, one in scopes]
+        scope_versions = [code((one.version if one else None) or "") for _, one in scopes]
         place_of_kind, columns = values.columns()
         table = SpanTable(
             n=n,
@@ -114,30 +121,33 @@ class SpanReader:
             resource=resource,
             scope=scope,
             trace_id=np.frombuffer(
-                b"".join([one.trace_id.to_bytes(16, "big") for one in contexts]), dtype=np.uint8
+                b"".join([one.to_bytes(16, "big") for one in trace_ids]), dtype=np.uint8
             ).reshape(-1, 16),
-            span_id=np.array([one.span_id for one in contexts], dtype=np.uint64),
-            parent_span_id=np.array([one.span_id if one else 0 for one in parents], dtype=np.uint64),
-            start_unix_ns=_times([span.start_time for span in spans]),
-            end_unix_ns=_times([span.end_time for span in spans]),
-            kind=np.array([_KINDS.get(id(span.kind), 0) for span in spans], dtype=np.int8),
-            status=np.array(
-                [0 if one is _UNSET else 2 if one is _ERROR else 1 for one in statuses], dtype=np.int8
+            span_id=np.array(array("Q", span_ids), dtype=np.uint64),
+            parent_span_id=np.array(
+                array("Q", [one.span_id if one else 0 for one in parents]), dtype=np.uint64
             ),
-            name_code=np.array(name_code, dtype=np.int32),
+            start_unix_ns=_times(starts),
+            end_unix_ns=_times(ends),
+            kind=np.array(array("b", map(_KINDS.get, map(id, kinds), repeat(0))), dtype=np.int8),
+            status=np.array(
+                array("b", [0 if one is _UNSET else 2 if one is _ERROR else 1 for one in statuses]),
+                dtype=np.int8,
+            ),
+            name_code=name_code,
             own_attr=own_attr,
             span_index=self._index(span_cells, place_of_kind, n),
             resource_index=self._index(resource_cells, place_of_kind, len(resources)),
             scope_index=self._index(scope_cells, place_of_kind, len(scopes)),
             **columns,
-            texts=texts.encoded(),
+            texts=values.texts.encoded(),
             resource_of_scope=np.array([index for index, _ in scopes], dtype=np.int32),
             scope_name_code=np.array(scope_names, dtype=np.int32),
             scope_version_code=np.array(scope_versions, dtype=np.int32),
         )
         return table, list(range(n)), copies
 
-    def _cells(self, copies: Sequence[Attributes], values: _Values) -> tuple[np.ndarray[Any, Any], _Cells]:
+    def _cells(self, copies: Sequence[Attributes], values: _Values) -> tuple[Flags, _Cells]:
         groups: dict[tuple[str, ...], list[int]] = {}
         for row, attributes in enumerate(copies):
             keys = tuple(attributes)
@@ -186,55 +196,65 @@ class SpanReader:
 
     def _index(self, cells: _Cells, place_of_kind: Mapping[int, int], rows: int) -> AttributeIndex:
         line = np.full(len(self._keyset), -1, dtype=np.int32)
-        position = np.array(cells.position, dtype=np.int32)
-        carried = np.unique(position)
+        carried = sorted({position for position, _, _, _ in cells.runs})
         line[carried] = np.arange(len(carried), dtype=np.int32)
         values = np.full((len(carried), rows), -1, dtype=np.int32)
-        if len(position):
-            kinds, counts = zip(*cells.runs, strict=True)
-            first_of_run = [place_of_kind[kind] + start for kind, start in kinds]
-            within = np.arange(len(position)) - np.repeat(np.cumsum((0, *counts[:-1])), counts)
-            values[line[position], cells.row] = np.repeat(first_of_run, counts) + within
+        if cells.runs:
+            positions, kinds, starts, counts = zip(*cells.runs, strict=True)
+            ends = np.cumsum(counts)
+            first = np.array([place_of_kind[kind] for kind in kinds]) + starts - ends + counts
+            values[np.repeat(line[list(positions)], counts), np.array(cells.row, dtype=np.int32)] = np.repeat(
+                first, counts
+            ) + np.arange(ends[-1])
         return AttributeIndex(line, values)
 
 
 class _Cells:
-    """Which value is where: a position and a row for each; `runs` names the values of several at once."""
+    """Which value is where."""
 
     def __init__(self) -> None:
-        self.position: list[int] = []
-        self.row: list[int] = []
-        self.runs: list[tuple[tuple[int, int], int]] = []
-        """((kind, index of the first among the values of that kind), how many)."""
+        self.row = array("i")
+        """The row of each cell."""
+        self.runs: list[tuple[int, int, int, int]] = []
+        """Of cells that follow one another: position of their key, kind of their values, index of the first
+        among the values of that kind, how many."""
 
 
 class _Values:
     """Attribute values by type, in the order in which they were added."""
 
-    def __init__(self, texts: _Texts) -> None:
-        self._texts = texts
-        self._of_kind: dict[int, list[Any]] = {kind: [] for kind in range(NONE, BYTES + 1)}
+    def __init__(self) -> None:
+        self.texts = _Texts()
+        self._of_kind: dict[int, array[Any]] = {
+            NONE: array("b"), STRING: array("i"), BOOL: array("b"), INT: array("q"), DOUBLE: array("d"),
+            ARRAY: array("b"), KVLIST: array("b"), BYTES: array("b"),
+        }  # fmt: skip
 
     def add(self, cells: _Cells, position: int, rows: Sequence[int], column: Sequence[Any]) -> None:
         """Add the values of one key, one for each of `rows`."""
         types = set(map(type, column))
         kind = _KEPT.get(types.pop()) if len(types) == 1 else None
-        if kind is None or (kind == INT and not -_INT64_MAX <= min(column) <= max(column) <= _INT64_MAX):
-            for row, value in zip(rows, column, strict=True):
-                found = _typed(value)
-                if found is not None:
-                    self._put(cells, position, (row,), *found)
-        else:
-            self._put(cells, position, rows, kind, column)
+        if kind is not None and self._put(cells, position, rows, kind, column):
+            return
+        for row, value in zip(rows, column, strict=True):
+            found = _typed(value)
+            if found is not None:
+                self._put(cells, position, (row,), *found)
 
     def _put(
         self, cells: _Cells, position: int, rows: Sequence[int], kind: int, column: Sequence[Any]
-    ) -> None:
+    ) -> bool:
         store = self._of_kind[kind]
-        cells.position.extend(repeat(position, len(rows)))
+        start = len(store)
+        try:
+            store.extend(map(self.texts.__getitem__, column) if kind == STRING else column)
+        except OverflowError:
+            # Integers beyond 64 bits, which no exporter can send either.
+            del store[start:]
+            return False
         cells.row.extend(rows)
-        cells.runs.append(((kind, len(store)), len(rows)))
-        store.extend(self._texts.codes(column) if kind == STRING else column)
+        cells.runs.append((position, kind, start, len(rows)))
+        return True
 
     def columns(self) -> tuple[dict[int, int], dict[str, Any]]:
         """Where the values of each kind begin, and the value columns of a table."""
@@ -258,25 +278,23 @@ class _Values:
         }
 
 
-class _Texts:
-    """Each distinct text once; code 0 is the empty one."""
+class _Texts(dict[str, int]):
+    """The code of each distinct text, given when it is first asked for; 0 is the empty one."""
 
     def __init__(self) -> None:
-        self._code = {"": 0}
+        super().__init__({"": 0})
 
-    def codes(self, texts: Sequence[str]) -> list[int]:
-        code = self._code
-        for text in texts:
-            if text not in code:
-                code[text] = len(code)
-        return [code[text] for text in texts]
+    def __missing__(self, text: str) -> int:
+        code = self[text] = len(self)
+        return code
 
     def encoded(self) -> list[bytes]:
-        return [text.encode("utf-8", "surrogatepass") for text in self._code]
+        return [text.encode("utf-8", "surrogatepass") for text in self]
 
 
 def _typed(value: Any) -> tuple[int, tuple[Any]] | None:
-    """Kind and value as the OTLP exporters would write it; None for what they leave out."""
+    """Kind and value as the OTLP exporters would write it (0 where the table keeps none); None for what they
+    leave out."""
     match value:
         case bool():
             return BOOL, (value,)
@@ -287,20 +305,23 @@ def _typed(value: Any) -> tuple[int, tuple[Any]] | None:
         case float():
             return DOUBLE, (float(value),)
         case None:
-            return NONE, (None,)
+            return NONE, (0,)
         case bytes():
-            return BYTES, (None,)
+            return BYTES, (0,)
         case Sequence():
-            return ARRAY, (None,)
+            return ARRAY, (0,)
         case Mapping():
-            return KVLIST, (None,)
+            return KVLIST, (0,)
     return None
 
 
 def _copied(attributes: Any) -> Attributes:
-    # A mapping proxy passes `copy` on to what it is for, which copies at the speed of C.
-    copied = attributes.copy() if hasattr(attributes, "copy") else attributes
-    return copied if type(copied) is dict else dict(copied or {})
+    try:
+        # A mapping proxy passes this on to what it is for, which copies at the speed of C.
+        copied = attributes.copy()
+    except AttributeError:
+        copied = None
+    return copied if type(copied) is dict else dict(attributes or {})
 
 
 def _nothing(_: Attributes) -> tuple[Any, ...]:
@@ -308,31 +329,36 @@ def _nothing(_: Attributes) -> tuple[Any, ...]:
 
 
 def _times(times: Sequence[int | None]) -> Any:
-    return np.array([time if time and 0 < time <= _INT64_MAX else 0 for time in times], dtype=np.int64)
+    known = [time if time and 0 < time <= _INT64_MAX else 0 for time in times]
+    return np.array(array("q", known), dtype=np.int64)
 
 
 _Scopes = list[tuple[int, InstrumentationScope | None]]
 
 
 def _homes(
-    spans: Sequence[ReadableSpan],
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], list[Resource], _Scopes]:
+    resources_of: Sequence[Resource], scopes_of: Sequence[InstrumentationScope | None]
+) -> tuple[Codes, Codes, list[Resource], _Scopes]:
     """Resource and scope of each span as indices, the resources, and each scope with its resource's index."""
     resources: list[Resource] = []
     scopes: _Scopes = []
     index_of_resource: dict[int, int] = {}
     index_of_scope: dict[tuple[int, int], int] = {}
     scope_of_span = []
-    for span in spans:
-        resource, scope = span.resource, span.instrumentation_scope
-        key = id(resource), id(scope)
-        index = index_of_scope.get(key)
-        if index is None:
-            at = index_of_resource.setdefault(id(resource), len(resources))
-            if at == len(resources):
-                resources.append(resource)
-            index = index_of_scope[key] = len(scopes)
-            scopes.append((at, scope))
+    index = -1
+    last_resource: object = None
+    last_scope: object = None
+    for resource, scope in zip(resources_of, scopes_of, strict=True):
+        if index < 0 or resource is not last_resource or scope is not last_scope:
+            last_resource, last_scope = resource, scope
+            found = index_of_scope.get((id(resource), id(scope)))
+            if found is None:
+                at = index_of_resource.setdefault(id(resource), len(resources))
+                if at == len(resources):
+                    resources.append(resource)
+                found = index_of_scope[id(resource), id(scope)] = len(scopes)
+                scopes.append((at, scope))
+            index = found
         scope_of_span.append(index)
     scope_codes = np.array(scope_of_span, dtype=np.int32)
     resource_of_scope = np.array([index for index, _ in scopes], dtype=np.int32)
