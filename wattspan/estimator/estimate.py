@@ -23,6 +23,9 @@ from wattspan.places import Places
 CHUNK_ROWS = 65_536
 """Rows estimated at a time: their columns stay in the processor's cache."""
 
+MOST_TABLES = 64
+"""Sets of plans whose tables are kept from batch to batch."""
+
 BASES = ("", "measured", "reported", "modelled", "no_usage", "failed")
 MEASURED, REPORTED, MODELLED, NO_USAGE, FAILED = range(1, 6)
 
@@ -139,6 +142,7 @@ class Estimator:
             self.edition.folder, factor_type=factor_type, resolution=resolution
         )
         self.planner = Planner(self.edition, self.places, self.grid, deployments)
+        self._tables: dict[tuple[int, ...], _PlanTable] = {}
         self._label = self.edition.label
         self._is_hourly = resolution == "typical-hour"
         # Asked once: a look at the protocol costs more than a whole estimate of one call may.
@@ -240,33 +244,22 @@ class Estimator:
             plan_of_row, plans = _with_hours(plan_of_row, plans, hours)
         numbers = {name: np.empty(n) for name in _NUMBERS}
         basis = np.empty(n, dtype=np.int32)
-        table = _PlanTable(plans)
+        table = self._table(plans)
         for begin in range(0, n, CHUNK_ROWS):
             rows = slice(begin, min(begin + CHUNK_ROWS, n))
             self._fill(calls, rows, plan_of_row[rows], table, hours, numbers, basis)
         has_energy = basis <= MODELLED
         is_reported = basis < MODELLED
 
-        def by_plan(text: Callable[[Plan], str]) -> Column:
-            column = Column.of(text(plan) for plan in plans)
-            return Column(column.codes[plan_of_row], column.names)
-
-        tier = Column.of(["", "metered_node", *(plan.tier for plan in plans)])
         tier_row = np.where(has_energy, np.where(is_reported, 1, plan_of_row + 2), 0)
+        by_plan: dict[str, Any] = {name: column.take(plan_of_row) for name, column in table.texts.items()}
         return EstimateBatch(
-            **numbers,
+            **cast(dict[str, Any], numbers),
             basis=Column(basis, BASES),
-            tier=Column(tier.codes[tier_row], tier.names),
-            model=by_plan(lambda plan: plan.model.id if plan.model else ""),
-            region=by_plan(lambda plan: plan.place.label),
-            region_source=by_plan(lambda plan: plan.place.source),
-            zone=by_plan(lambda plan: plan.intensity.zone),
-            grid_source=by_plan(lambda plan: plan.intensity.source),
-            grid_resolution=by_plan(lambda plan: plan.intensity.resolution),
-            grid_accounting=by_plan(lambda plan: plan.intensity.accounting),
-            grid_reason=by_plan(lambda plan: plan.intensity.reason),
+            tier=table.tier.take(tier_row),
+            **by_plan,
             spread=(plan_of_row * 2 + is_reported).astype(np.int32),
-            spreads=tuple(spread for plan in plans for spread in (plan.spread, plan.reported_spread)),
+            spreads=table.spreads,
             signal=self.grid.kind.signal,
             factor_type=self.grid.kind.factor_type,
             edition=self._label,
@@ -353,18 +346,38 @@ class Estimator:
             key = key * len(column.names) + column.codes
             size *= len(column.names)
         first, plan_of_row = _distinct(key, size)
-        plans = []
-        for row in first.tolist():
-            texts = dict(zip(_KEY_COLUMNS, (column[row] for column in columns), strict=True))
-            is_self_hosted, of_year = bool(calls.is_self_hosted[row]), int(year[row])
-            plans.append(self.planner.plan(PlanKey(**texts, is_self_hosted=is_self_hosted, year=of_year)))
-        return plan_of_row, plans
+        keys = zip(
+            *([column.names[code] for code in column.codes[first].tolist()] for column in columns),
+            calls.is_self_hosted[first].tolist(),
+            year[first].tolist(),
+            strict=True,
+        )
+        plans = [self.planner.plan(PlanKey(*key)) for key in keys]
+        # an order of their own, whatever the rows': batches of the same kinds of call find their table again
+        order = sorted(range(len(plans)), key=lambda index: id(plans[index]))
+        rank = np.empty(len(plans), dtype=np.int64)
+        rank[order] = np.arange(len(plans))
+        return rank[plan_of_row], [plans[index] for index in order]
+
+    def _table(self, plans: list[Plan]) -> _PlanTable:
+        key = tuple(map(id, plans))
+        found = self._tables.get(key)
+        if found is None:
+            if len(self._tables) >= MOST_TABLES:
+                self._tables.clear()
+            # the table holds its plans, so none of these ids can be given to another while it is kept
+            found = self._tables[key] = _PlanTable(plans)
+        return found
 
 
 class _PlanTable:
     """The constants of a batch's plans as arrays, one element a plan, to be gathered by row."""
 
     def __init__(self, plans: list[Plan]) -> None:
+        self._plans = plans
+        self.spreads = tuple(spread for plan in plans for spread in (plan.spread, plan.reported_spread))
+        self.tier = Column.of(["", "metered_node", *(plan.tier for plan in plans)])
+        self.texts = {name: Column.of(map(text, plans)) for name, text in _TEXTS.items()}
         self.shape_zones = [plan.intensity.shape_zone for plan in plans]
         self._coefficients = [
             np.array([getattr(plan.coefficients, field.name) for plan in plans])
@@ -415,4 +428,14 @@ def _distinct(keys: Ints, size: int) -> tuple[Ints, Ints]:
 
 
 _KEY_COLUMNS = PlanKey._fields[:-2]
+_TEXTS: dict[str, Callable[[Plan], str]] = {
+    "model": lambda plan: plan.model.id if plan.model else "",
+    "region": lambda plan: plan.place.label,
+    "region_source": lambda plan: plan.place.source,
+    "zone": lambda plan: plan.intensity.zone,
+    "grid_source": lambda plan: plan.intensity.source,
+    "grid_resolution": lambda plan: plan.intensity.resolution,
+    "grid_accounting": lambda plan: plan.intensity.accounting,
+    "grid_reason": lambda plan: plan.intensity.reason,
+}
 _NUMBERS = tuple(field.name for field in fields(EstimateBatch) if field.type == "Floats")
