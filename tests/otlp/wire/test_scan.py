@@ -318,6 +318,35 @@ def test_keys_that_look_alike_are_told_apart(wire: SimpleNamespace) -> None:
     assert values_of(wire.scan(request(body), keys)) == [{key: i for i, key in enumerate(keys)}]
 
 
+def test_texts_that_differ_in_one_byte_are_told_apart(wire: SimpleNamespace) -> None:
+    for length in (*range(1, 40), 63, 64, 65, 200):
+        texts = ["x" * place + "y" + "x" * (length - place - 1) for place in range(length)] + ["x" * length]
+        data = request(*[span(attributes=(attribute("a", text_value(text)),)) for text in texts])
+        table = wire.scan(data, ["a"])
+        assert [table.text(code) for code in table.codes(["a"])] == texts
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (text_value("t") + int_value(3), 3),
+        (int_value(3) + text_value("t"), b"t"),
+        (text_value("t") + text_value("u"), b"u"),
+        (double(4, 0.5) + number_field(2, 1), True),
+        (number_field(2, 1) + double(4, 0.5), struct.pack("<d", 0.5)),
+        (text_value("t") + counted(5, b""), "array"),
+        (counted(6, b"") + counted(7, b"x"), "bytes"),
+        (text_value("t") + number_field(8, 1), "none"),
+        (text_value("t") + number_field(99, 1), b"t"),
+        (int_value(300) + fixed32(99, 1), 300),
+        (double(4, 0.5) + fixed64(3, 1), struct.pack("<d", 0.5)),
+    ],
+)
+def test_the_last_of_the_fields_of_a_value_wins(wire: SimpleNamespace, body: bytes, value: object) -> None:
+    table = wire.scan(request(span(attributes=(attribute("a", body),))), ["a"])
+    assert values_of(table) == [{"a": value}]
+
+
 def test_hundred_thousand_spans(wire: SimpleNamespace) -> None:
     body = span(counted(5, b"s"), attributes=(attribute("a", int_value(1)),))
     table = wire.scan(request(*[body] * 100_000), ["a"])
