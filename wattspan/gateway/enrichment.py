@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from wattspan.estimator import Estimator
+from wattspan.gateway.journal import without_content
 from wattspan.gateway.tallies import ProcessorTally
 from wattspan.otlp.attributes import Detail, Profile
 from wattspan.otlp.enrich import Enriched, Enricher
@@ -63,16 +64,20 @@ class Enrichment:
             is_first = not made
             try:
                 made[name] = self._enriched(enricher, requests, is_first)
-            except Exception:
-                log.exception("enrichment failed; one request at a time from here")
+            except Exception as error:
+                log.error("enrichment failed, so one request at a time: %s", without_content(error))
                 made[name] = [self._alone(enricher, request, is_first) for request in requests]
         return made
 
     def _alone(self, enricher: Enricher, request: bytes, is_first: bool) -> bytes:
         try:
             return self._enriched(enricher, [request], is_first)[0]
-        except Exception:
-            log.exception("a request of %d bytes goes on without our attributes", len(request))
+        except Exception as error:
+            log.error(
+                "a request of %d bytes goes on without our attributes: %s",
+                len(request),
+                without_content(error),
+            )
             self._tally.failures += is_first
             return request
 

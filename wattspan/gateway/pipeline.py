@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wattspan.gateway.enrichment import Enrichment
+from wattspan.gateway.journal import without_content
 from wattspan.gateway.otlp_status import RefusalError, bad_data, unavailable
 from wattspan.gateway.signals import Signal, UndecodableError, count_items
 from wattspan.gateway.spool import Batch, Draft, Spool, SpoolError
@@ -120,8 +121,8 @@ class Pipeline:
         while (taken := self._take()) is not None:
             try:
                 window = self._window(taken)
-            except Exception:
-                log.exception("a window could not be made ready")
+            except Exception as error:
+                log.error("a window could not be made ready: %s", without_content(error))
                 self._answer([(p, unavailable("internal error", self._retry_after_s)) for p in taken])
             else:
                 self._windows.put(window)

@@ -15,6 +15,7 @@ from typing import Final
 from aiohttp import web
 
 from wattspan.gateway.inflate import ENCODINGS, DamagedError, TooLargeError, inflate
+from wattspan.gateway.journal import without_content
 from wattspan.gateway.json_requests import NotOtlpJsonError, as_protobuf
 from wattspan.gateway.limits import MemoryBudget, Reservation
 from wattspan.gateway.otlp_status import (
@@ -116,8 +117,8 @@ class HttpReceiver:
             items = await self._export(request, signal, content_type)
         except RefusalError as refusal:
             response = _refused(refusal, JSON if content_type == JSON else PROTOBUF)
-        except Exception:
-            log.exception("a request failed")
+        except Exception as error:
+            log.error("a request failed: %s", without_content(error))
             failure = RefusalError(500, Code.INTERNAL, "internal error")
             response = _refused(failure, JSON if content_type == JSON else PROTOBUF)
         else:

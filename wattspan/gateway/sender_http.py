@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -13,11 +14,14 @@ from isal import igzip
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 import wattspan
+from wattspan.gateway.journal import without_content
 from wattspan.gateway.otlp_status import PROTOBUF
 from wattspan.gateway.retry import retry_after_s
 from wattspan.gateway.sender import Outcome, Refused, Sent, TryAgain
 from wattspan.gateway.settings import DestinationSection
 from wattspan.gateway.signals import Signal
+
+log: Final = logging.getLogger(__name__)
 
 _RETRYABLE: Final = frozenset({429, 502, 503, 504})
 _RESPONSE_BYTES: Final = 4 * 1024 * 1024
@@ -57,8 +61,13 @@ class HttpSender:
     async def send(self, signal: Signal, packed: bytes) -> Outcome:
         """One POST."""
         try:
-            async with self._session.post(self._urls[signal], data=packed, allow_redirects=False) as response:
-                body = await response.content.read(_RESPONSE_BYTES)
+            async with self._session.post(
+                self._urls[signal],
+                data=packed if len(packed) <= _PIECE_BYTES else _pieces(packed),
+                headers={"Content-Length": str(len(packed))},
+                allow_redirects=False,
+            ) as response:
+                body = await _answer(response)
                 label = str(response.status)
                 if 200 <= response.status < 300:
                     return Sent(label, _rejected(body))
@@ -68,10 +77,21 @@ class HttpSender:
                 return Refused(label)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             return TryAgain(type(error).__name__)
+        except Exception as error:
+            # A fault of ours or of the client library must not leave the batch behind for ever.
+            log.error("an attempt failed in an unforeseen way: %s", without_content(error))
+            return TryAgain(type(error).__name__)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
+
+
+async def _answer(response: aiohttp.ClientResponse) -> bytes:
+    body = b""
+    while len(body) < _RESPONSE_BYTES and (piece := await response.content.readany()):
+        body += piece
+    return body
 
 
 async def _pieces(packed: bytes) -> AsyncIterator[memoryview]:
