@@ -42,6 +42,7 @@ class Crash:
         destination = {"name": "d", "endpoint": self.backend.endpoint, "retry": QUICK}
         gateway = {
             "http": {"port": 0},
+            "grpc": {"port": 0},
             "telemetry": {"port": 0},
             "spool": {"directory": str(self.directory / "spool"), "batch_bytes": 20_000},
             "destinations": [destination],

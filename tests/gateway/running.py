@@ -21,6 +21,7 @@ QUICK = {"initial_s": 0.02, "max_s": 0.1, "jitter": 0.0}
 def config_of(directory: Path, *destinations: Mapping[str, Any], **gateway: Any) -> ServeConfig:
     settings = {
         "http": {"port": 0},
+        "grpc": {"port": 0},
         "telemetry": {"port": 0},
         "spool": {"directory": str(directory / "spool")},
         "drain_s": 2,

@@ -45,12 +45,13 @@ def test_the_smallest_file_has_a_default_for_everything_else(tmp_path: Path) -> 
         ),
         (
             SMALLEST + "  http:\n    port: 70000\n",
-            "gateway.yaml, line 6: gateway.http.port: Input should be less than or equal to 65535, found 70000",
+            "gateway.yaml, line 6: gateway.http.port: Input should be less than or equal to 65535, "
+            "found 70000",
         ),
         (
             SMALLEST + "      compression: brotli\n",
-            "gateway.yaml, line 5: gateway.destinations.0.compression: Input should be 'gzip', 'zstd' or 'none', "
-            "found 'brotli'",
+            "gateway.yaml, line 5: gateway.destinations.0.compression: Input should be 'gzip', 'zstd' or "
+            "'none', found 'brotli'",
         ),
         (
             SMALLEST + "    - name: tempo\n      endpoint: http://localhost:1\n",

@@ -25,6 +25,7 @@ def config_file(tmp_path: Path, endpoint: str, **destination: object) -> Path:
     path = tmp_path / "gateway.yaml"
     gateway = {
         "http": {"port": 0},
+        "grpc": {"port": 0},
         "telemetry": {"port": 0},
         "spool": {"directory": str(tmp_path / "spool")},
         "drain_s": 5,
@@ -104,11 +105,12 @@ def test_sighup_takes_over_a_good_file_and_keeps_the_old_one_for_a_bad_one(tmp_p
             assert await running.post(traces(3)) == 200
             await second.has(5)
             config_file(tmp_path, second.endpoint)
-            path.write_text(path.read_text().replace('"port": 0', '"port": 1'))
+            path.write_text(path.read_text().replace('"port": 0', '"port": 1', 1))
             running.process.send_signal(signal.SIGHUP)
             match = await running.line("^not reloaded, the old configuration stays: (.*)")
             assert (
-                match[1] == "gateway.http.host, port and tls cannot change while the gateway runs; restart it"
+                match[1]
+                == "gateway.http but its bearer_token cannot change while the gateway runs; restart it"
             )
             running.process.send_signal(signal.SIGTERM)
             assert await running.process.wait() == 0

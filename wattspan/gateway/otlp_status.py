@@ -10,10 +10,16 @@ import json
 import math
 from typing import Final
 
+from google.protobuf.message import DecodeError
+from google.rpc import status_pb2  # type: ignore[import-untyped]
+from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
 
-_RETRY_INFO: Final = b"type.googleapis.com/google.rpc.RetryInfo"
+LONGEST_WAIT_S: Final = 3600.0
+"""No answer of a destination makes us wait longer."""
 
 
 class Code(enum.IntEnum):
@@ -82,23 +88,31 @@ def full_success(content_type: str) -> bytes:
 
 def status(code: Code, message: str, retry_after_s: float | None = None) -> bytes:
     """A `google.rpc.Status`, with `RetryInfo` in its details where there is a delay."""
-    encoded = b"\x08" + _varint(int(code)) + _field(2, message.encode())
+    answer = status_pb2.Status(code=int(code), message=message)
     if retry_after_s is not None:
-        nanos = round(retry_after_s * 1e9)
-        duration = b"\x08" + _varint(nanos // 10**9) + b"\x10" + _varint(nanos % 10**9)
-        detail = _field(1, _RETRY_INFO) + _field(2, _field(1, duration))
-        encoded += _field(3, detail)
-    return encoded
+        info = RetryInfo()
+        info.retry_delay.FromNanoseconds(round(retry_after_s * 1e9))
+        answer.details.add().Pack(info)
+    return bytes(answer.SerializeToString())
 
 
-def _field(number: int, content: bytes) -> bytes:
-    return bytes([number << 3 | 2]) + _varint(len(content)) + content
+def retry_delay_s(details: bytes) -> float | None:
+    """What the `RetryInfo` in a serialized `google.rpc.Status` asks for."""
+    try:
+        found = status_pb2.Status.FromString(details)
+        for detail in found.details:
+            info = RetryInfo()
+            if detail.Unpack(info):
+                return min(max(float(info.retry_delay.ToNanoseconds()) / 1e9, 0.0), LONGEST_WAIT_S)
+    except DecodeError:
+        pass
+    return None
 
 
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
+def rejected_items(response: bytes) -> int:
+    """Items that an `Export*ServiceResponse` says were rejected: partial success."""
+    # The three signals' responses have the same fields under the same numbers.
+    try:
+        return max(0, ExportTraceServiceResponse.FromString(response).partial_success.rejected_spans)
+    except DecodeError:
+        return 0

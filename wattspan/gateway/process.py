@@ -38,12 +38,13 @@ async def _serve(path: Path | None, config: ServeConfig, environ: Mapping[str, s
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, reload.set)
     await gateway.start()
-    log.info(
-        "serving OTLP/HTTP on %s:%d, telemetry on port %d",
-        config.gateway.http.host,
-        gateway.http.port,
-        gateway.telemetry.port,
-    )
+    for what, settings, port in (
+        ("OTLP/HTTP", config.gateway.http, gateway.http.port),
+        ("OTLP/gRPC", config.gateway.grpc, gateway.grpc.port),
+        ("telemetry", config.gateway.telemetry, gateway.telemetry.port),
+    ):
+        if port:
+            log.info("serving %s on %s:%d", what, settings.host, port)
     reloading = asyncio.create_task(_reload_on(reload, gateway, path, environ))
     await stop.wait()
     log.info("stopping")

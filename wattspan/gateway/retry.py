@@ -5,12 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import random
 from email.utils import parsedate_to_datetime
-from typing import Final
 
+from wattspan.gateway.otlp_status import LONGEST_WAIT_S
 from wattspan.gateway.settings import RetrySection
-
-LONGEST_S: Final = 3600.0
-"""No answer of a destination makes us wait longer."""
 
 
 class Backoff:
@@ -36,11 +33,11 @@ def retry_after_s(value: str | None, now: dt.datetime) -> float | None:
         return None
     value = value.strip()
     if value.isascii() and value.isdigit():
-        return min(float(value), LONGEST_S)
+        return min(float(value), LONGEST_WAIT_S)
     try:
         date = parsedate_to_datetime(value)
     except ValueError:
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=dt.UTC)
-    return min(max((date - now).total_seconds(), 0.0), LONGEST_S)
+    return min(max((date - now).total_seconds(), 0.0), LONGEST_WAIT_S)

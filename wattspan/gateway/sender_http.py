@@ -9,13 +9,11 @@ from typing import Final
 
 import aiohttp
 import zstandard
-from google.protobuf.message import DecodeError
 from isal import igzip
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 import wattspan
 from wattspan.gateway.journal import without_content
-from wattspan.gateway.otlp_status import PROTOBUF
+from wattspan.gateway.otlp_status import PROTOBUF, rejected_items
 from wattspan.gateway.retry import retry_after_s
 from wattspan.gateway.sender import Outcome, Refused, Sent, TryAgain
 from wattspan.gateway.settings import DestinationSection
@@ -70,7 +68,7 @@ class HttpSender:
                 body = await _answer(response)
                 label = str(response.status)
                 if 200 <= response.status < 300:
-                    return Sent(label, _rejected(body))
+                    return Sent(label, rejected_items(body))
                 if response.status in _RETRYABLE:
                     now = dt.datetime.now(dt.UTC)
                     return TryAgain(label, retry_after_s(response.headers.get("Retry-After"), now))
@@ -98,11 +96,3 @@ async def _pieces(packed: bytes) -> AsyncIterator[memoryview]:
     view = memoryview(packed)
     for at in range(0, len(view), _PIECE_BYTES):
         yield view[at : at + _PIECE_BYTES]
-
-
-def _rejected(body: bytes) -> int:
-    # The three signals' responses have the same fields under the same numbers.
-    try:
-        return max(0, ExportTraceServiceResponse.FromString(body).partial_success.rejected_spans)
-    except DecodeError:
-        return 0

@@ -13,7 +13,9 @@ from wattspan.gateway.limits import MemoryBudget
 from wattspan.gateway.metrics import GatewayCollector
 from wattspan.gateway.otlp_status import unavailable
 from wattspan.gateway.pipeline import Kept, Pipeline
+from wattspan.gateway.receiver_grpc import GrpcReceiver
 from wattspan.gateway.receiver_http import HttpReceiver
+from wattspan.gateway.sender_grpc import GrpcSender
 from wattspan.gateway.sender_http import HttpSender
 from wattspan.gateway.settings import ServeConfig
 from wattspan.gateway.signals import Signal
@@ -35,7 +37,7 @@ class Gateway:
         self.config = config
         self._readers = readers
         settings = config.gateway
-        self.receiver_tally = ReceiverTally()
+        self.receiver_tallies = {"http": ReceiverTally(), "grpc": ReceiverTally()}
         self.processor_tally = ProcessorTally()
         self._budget = MemoryBudget(settings.limits.memory_bytes, settings.limits.retry_after_s)
         enrichment = self._enrichment(config)
@@ -50,19 +52,14 @@ class Gateway:
             retry_after_s=settings.limits.retry_after_s,
             on_kept=self._offer,
         )
-        self.http = HttpReceiver(
-            settings.http,
-            settings.limits,
-            self._budget,
-            settings.signals,
-            self._accept,
-            self.receiver_tally,
-            settings.drain_s / 2,
-        )
+        shared = (settings.limits, self._budget, settings.signals, self._accept)
+        drain_s = settings.drain_s / 2
+        self.http = HttpReceiver(settings.http, *shared, self.receiver_tallies["http"], drain_s)
+        self.grpc = GrpcReceiver(settings.grpc, *shared, self.receiver_tallies["grpc"], drain_s)
         self.telemetry = Telemetry(
             settings.telemetry,
             GatewayCollector(
-                {"http": self.receiver_tally},
+                self.receiver_tallies,
                 self.processor_tally,
                 lambda: {n: (f.tally, f.settings.quota_bytes) for n, f in self.forwarders.items()},
                 lambda: self._pipeline.enrichment.memory,
@@ -85,7 +82,7 @@ class Gateway:
                 settings,
                 version_name(config.version_of(settings)),
                 self.spool,
-                HttpSender(settings),
+                GrpcSender(settings) if settings.protocol == "grpc" else HttpSender(settings),
                 self._tallies.setdefault(settings.name, DestinationTally()),
             )
             for settings in config.gateway.destinations
@@ -99,7 +96,9 @@ class Gateway:
         """
         old, new = self.config.gateway, config.gateway
         for what, is_same in (
-            ("gateway.http.host, port and tls", old.http.listening == new.http.listening),
+            ("gateway.http but its bearer_token", old.http.listening == new.http.listening),
+            ("gateway.grpc but its bearer_token", old.grpc.listening == new.grpc.listening),
+            ("gateway.limits.request_bytes", old.limits.request_bytes == new.limits.request_bytes),
             ("gateway.telemetry", old.telemetry == new.telemetry),
             ("gateway.spool", old.spool == new.spool),
         ):
@@ -109,6 +108,7 @@ class Gateway:
             destination.tls.context()
         enrichment = await asyncio.to_thread(self._enrichment, config)
         self.http.reload(new.http, new.limits, new.signals)
+        self.grpc.reload(new.grpc, new.signals)
         self._budget.most_bytes = new.limits.memory_bytes
         self._pipeline.enrichment = enrichment
         before = self.forwarders
@@ -128,7 +128,10 @@ class Gateway:
             forwarder.start()
         self._pipeline.start()
         await self.telemetry.start()
-        await self.http.start()
+        if self.config.gateway.http.enabled:
+            await self.http.start()
+        if self.config.gateway.grpc.enabled:
+            await self.grpc.start()
         self._is_listening = True
 
     async def stop(self) -> None:
@@ -136,7 +139,7 @@ class Gateway:
         self._is_listening = False
         drain_s = self.config.gateway.drain_s
         deadline = asyncio.get_running_loop().time() + drain_s
-        await self.http.close()
+        await asyncio.gather(self.http.close(), self.grpc.close())
         await self._pipeline.close()
         try:
             async with asyncio.timeout_at(deadline):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
+import grpc
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from wattspan.config import Config
@@ -46,6 +47,15 @@ class ServerTlsSection(Section):
             context.verify_mode = ssl.CERT_REQUIRED
         return context
 
+    def credentials(self) -> grpc.ServerCredentials:
+        """As the gRPC server takes it. Raises OSError where a file cannot be read or used."""
+        self.context()
+        return grpc.ssl_server_credentials(
+            [(self.key_file.read_bytes(), self.cert_file.read_bytes())],
+            root_certificates=self.client_ca_file.read_bytes() if self.client_ca_file else None,
+            require_client_auth=self.client_ca_file is not None,
+        )
+
 
 class ClientTlsSection(Section):
     """TLS towards a destination whose endpoint begins with https://."""
@@ -67,6 +77,15 @@ class ClientTlsSection(Section):
             context.load_cert_chain(self.cert_file, self.key_file)
         return context
 
+    def credentials(self) -> grpc.ChannelCredentials:
+        """As the gRPC client takes it. Raises OSError where a file cannot be read or used."""
+        self.context()
+        return grpc.ssl_channel_credentials(
+            root_certificates=self.ca_file.read_bytes() if self.ca_file else None,
+            private_key=self.key_file.read_bytes() if self.key_file else None,
+            certificate_chain=self.cert_file.read_bytes() if self.cert_file else None,
+        )
+
 
 class ReceiverSection(Section):
     """Where OTLP comes in."""
@@ -80,16 +99,22 @@ class ReceiverSection(Section):
         description="Clients must send `Authorization: Bearer ...`, or get 401.",
     )
 
+    @property
+    def listening(self) -> tuple[object, ...]:
+        """What the listening socket rests on."""
+        return tuple(value for name, value in self if name != "bearer_token")
+
 
 class HttpReceiverSection(ReceiverSection):
     """OTLP/HTTP: protobuf and JSON on one port."""
 
     port: Port = Field(default=4318, description="0 takes a free one.")
 
-    @property
-    def listening(self) -> tuple[str, int, ServerTlsSection | None]:
-        """What the listening socket rests on."""
-        return self.host, self.port, self.tls
+
+class GrpcReceiverSection(ReceiverSection):
+    """OTLP/gRPC."""
+
+    port: Port = Field(default=4317, description="0 takes a free one.")
 
 
 class TelemetrySection(Section):
@@ -145,7 +170,10 @@ class DestinationSection(Section):
     """One OTLP back end."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="Keeps its place in the spool.")
-    endpoint: str = Field(description="Base URL, such as http://localhost:4318; /v1/traces is added.")
+    protocol: Literal["http", "grpc"] = "http"
+    endpoint: str = Field(
+        description="http://host:port or https://...; over HTTP /v1/traces is added to its path."
+    )
     signals: tuple[Signal, ...] = Field(default=(Signal.TRACES,), min_length=1)
     profile: Profile | None = Field(
         default=None, description="Names of the attributes; those of `attributes.profile` where absent."
@@ -177,6 +205,14 @@ class DestinationSection(Section):
             raise ValueError("must be a URL such as http://localhost:4318 or https://otlp.example.com/otlp")
         return value.rstrip("/")
 
+    @model_validator(mode="after")
+    def _grpc(self) -> Self:
+        if self.protocol == "grpc" and self.compression == "zstd":
+            raise ValueError("compression zstd is for protocol http; over gRPC there are gzip and none")
+        if self.protocol == "grpc" and urlsplit(self.endpoint).path:
+            raise ValueError("an endpoint of protocol grpc has no path")
+        return self
+
     @field_validator("headers")
     @classmethod
     def _headers(cls, value: dict[str, str]) -> dict[str, str]:
@@ -192,6 +228,7 @@ class GatewaySection(Section):
     """Everything of the gateway."""
 
     http: HttpReceiverSection = HttpReceiverSection()
+    grpc: GrpcReceiverSection = GrpcReceiverSection()
     telemetry: TelemetrySection = TelemetrySection()
     limits: LimitsSection = LimitsSection()
     spool: SpoolSection = SpoolSection()
