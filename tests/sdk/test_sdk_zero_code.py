@@ -38,6 +38,7 @@ with tracer.start_as_current_span("POST /ask"):
             "gen_ai.request.model": "gpt-4o",
             "gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 300,
         })
+trace.get_tracer_provider().force_flush()
 print("the application ran")
 """
 CALL = {"model": "gpt-4o", "provider": "openai", "input_tokens": 1000, "output_tokens": 300}

@@ -8,7 +8,7 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from opentelemetry.metrics import MeterProvider, get_meter, get_meter_provider
+from opentelemetry.metrics import MeterProvider, get_meter
 
 from wattspan import __version__
 from wattspan.calls import CallBatch, EstimateBatch
@@ -95,18 +95,23 @@ class Counters:
 
 
 class _OfProviders:
-    """The counters of each meter provider."""
+    """The counters of each meter provider, and of the global one, whichever that will be."""
 
     def __init__(self) -> None:
         self._known: WeakKeyDictionary[MeterProvider, Counters] = WeakKeyDictionary()
+        self._of_global: Counters | None = None
         self.start_afresh()
         start_afresh_in_children(self)
 
     def start_afresh(self) -> None:
         self._lock = threading.Lock()
 
-    def __getitem__(self, provider: MeterProvider) -> Counters:
+    def get(self, provider: MeterProvider | None) -> Counters:
         with self._lock:
+            if provider is None:
+                # Until the application has set its provider this is a proxy, which goes over to it by itself.
+                self._of_global = self._of_global or Counters()
+                return self._of_global
             found = self._known.get(provider)
             if found is None:
                 found = self._known[provider] = Counters(provider)
@@ -117,5 +122,5 @@ _of_providers: Final = _OfProviders()
 
 
 def counters_of(meter_provider: MeterProvider | None = None) -> Counters:
-    """The counters of a meter provider (the global one of now unless named): the same object every time."""
-    return _of_providers[get_meter_provider() if meter_provider is None else meter_provider]
+    """The counters of a meter provider (the global one unless named): the same object every time."""
+    return _of_providers.get(meter_provider)

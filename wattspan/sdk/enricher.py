@@ -43,6 +43,8 @@ class SpanEnricher:
         """Spans that went on without our attributes because of an error."""
         self._lock = threading.Lock()
         start_afresh_in_children(self)
+        # Made now: when the last batch comes the SDK may have shut its metrics down, and would complain.
+        counters_of(meter_provider)
 
     def start_afresh(self) -> None:
         """In a child process: a new lock, and a memory that no other thread was writing to."""
