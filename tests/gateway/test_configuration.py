@@ -75,8 +75,8 @@ def test_the_smallest_file_has_a_default_for_everything_else(tmp_path: Path) -> 
         ),
         (
             SMALLEST + "      headers:\n        X-Key: ${env:MISSING_KEY}\n",
-            "gateway.yaml, line 6: gateway.destinations.0.headers.X-Key: the environment variable MISSING_KEY "
-            "is not set; set it, or write the value here",
+            "gateway.yaml, line 6: gateway.destinations.0.headers.X-Key: the environment variable "
+            "MISSING_KEY is not set; set it, or write the value here",
         ),
     ],
 )
