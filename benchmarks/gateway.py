@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -79,12 +80,13 @@ def free_port() -> int:
 
 
 def bodies(spans: int) -> list[bytes]:
-    """Requests of `spans` spans in traces of eight, no id twice."""
+    """Requests of `spans` spans in traces of eight; no id comes twice."""
     wire.SPANS = spans
     base = bytearray(wire.request(0))
     table = scan(bytes(base), ())
     traces = [base.index(table.trace_id[i].tobytes()) for i in range(table.n)]
     ids = [base.index(int(table.span_id[i]).to_bytes(8, "big")) for i in range(table.n)]
+    responses = [match.end() for match in re.finditer(rb"chatcmpl-", base)]
     rng = np.random.default_rng(5)
     made = []
     for _ in range(min(6000, MOST_BYTES // len(base))):
@@ -94,6 +96,8 @@ def bodies(spans: int) -> list[bytes]:
                 base[at : at + 16] = trace
         for at in ids:
             base[at : at + 8] = rng.bytes(8)
+        for at in responses:
+            base[at : at + 24] = rng.bytes(12).hex().encode()
         made.append(bytes(base))
     return made
 

@@ -41,7 +41,7 @@ def test_the_smallest_file_has_a_default_for_everything_else(tmp_path: Path) -> 
         (
             SMALLEST + "      compresion: gzip\n",
             "gateway.yaml, line 5: gateway.destinations.0.compresion: Extra inputs are not permitted, found "
-            "'gzip'; allowed keys: name, endpoint, signals,",
+            "'gzip'; allowed keys: name, protocol, endpoint,",
         ),
         (
             SMALLEST + "  http:\n    port: 70000\n",

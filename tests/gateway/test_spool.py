@@ -133,6 +133,7 @@ def test_clients_are_told_to_try_again_while_the_disk_is_full_and_lose_nothing(t
             assert (await client.get("/readyz"))[0] == 503
             assert (await client.get("/healthz"))[0] == 200
             assert backend.attempts == 0
+            assert client.gateway.receiver_tallies["http"].refused == {Signal.TRACES: 3}
             database.execute("PRAGMA max_page_count = 1000000")
             assert (await client.post(body))[0] == 200
             assert (await client.get("/readyz"))[0] == 200

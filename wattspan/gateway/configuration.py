@@ -41,7 +41,13 @@ def load_serve_config(path: Path | None, environ: Mapping[str, str]) -> ServeCon
     try:
         return ServeConfig.model_validate(content)
     except ValidationError as error:
-        lines = [_explained(path, text, variables, item) for item in error.errors()]
+        places = [item["loc"] for item in error.errors()]
+        lines = [
+            _explained(path, text, variables, item)
+            for item in error.errors()
+            # A list whose only entry is wrong is also said to be too short.
+            if not any(len(place) > len(item["loc"]) == _shared(place, item["loc"]) for place in places)
+        ]
         raise ConfigError("\n".join(lines)) from error
 
 
@@ -122,6 +128,12 @@ def _explained(path: Path | None, text: str, variables: dict[Place, str], item: 
         if section is not None:
             allowed = f"; allowed keys: {', '.join(section.model_fields)}"
     return f"{where}: {item['msg']}{found}{allowed}"
+
+
+def _shared(one: Place, other: Place) -> int:
+    return next(
+        (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
 
 
 def _is_secret(place: Place) -> bool:

@@ -37,17 +37,24 @@ class Code(enum.IntEnum):
 class RefusalError(Exception):
     """A request that was not accepted: nothing of it was kept.
 
-    `retry_after_s`: set where the client should send the same request again.
+    `retry_after_s`: set where the client should send the same request again. `items`: how many there were,
+    where it was decoded.
     """
 
     def __init__(
-        self, http_status: int, code: Code, message: str, retry_after_s: float | None = None
+        self,
+        http_status: int,
+        code: Code,
+        message: str,
+        retry_after_s: float | None = None,
+        items: int = 0,
     ) -> None:
         super().__init__(message)
         self.http_status = http_status
         self.code = code
         self.message = message
         self.retry_after_s = retry_after_s
+        self.items = items
 
     def body(self, content_type: str) -> bytes:
         """The `Status` message in a request's content type."""
@@ -76,9 +83,9 @@ def too_fast(message: str, retry_after_s: float) -> RefusalError:
     return RefusalError(429, Code.UNAVAILABLE, message, retry_after_s)
 
 
-def unavailable(message: str, retry_after_s: float) -> RefusalError:
+def unavailable(message: str, retry_after_s: float, items: int = 0) -> RefusalError:
     """503: it cannot be made durable now."""
-    return RefusalError(503, Code.UNAVAILABLE, message, retry_after_s)
+    return RefusalError(503, Code.UNAVAILABLE, message, retry_after_s, items)
 
 
 def full_success(content_type: str) -> bytes:

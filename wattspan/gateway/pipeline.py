@@ -25,6 +25,8 @@ log: Final = logging.getLogger(__name__)
 
 _WINDOW_BYTES: Final = 4 * 1024 * 1024
 """Requests taken together; more only makes the first of them wait longer."""
+_WORTH_BYTES: Final = 128 * 1024
+"""While a window is on its way to the disk, less than this waits for more: a window has its own price."""
 _SETTLE_S: Final = 1.0
 """Cursors are made durable at least this often; after a crash what is newer is sent again."""
 _AS_RECEIVED: Final = "received"
@@ -76,6 +78,9 @@ class Pipeline:
         self._on_kept = on_kept
         self._pending: deque[_Pending] = deque()
         self._arrived = threading.Condition()
+        self._pending_bytes = 0
+        self._uncommitted = 0
+        self._settle_at = 0.0
         self._is_closed = False
         self._windows: queue.Queue[_Window | None] = queue.Queue(maxsize=1)
         self._loop = asyncio.get_running_loop()
@@ -103,6 +108,7 @@ class Pipeline:
             if self._is_closed:
                 raise unavailable("the gateway is stopping", self._retry_after_s)
             self._pending.append(pending)
+            self._pending_bytes += len(body)
             self._arrived.notify()
         answer = await pending.answer
         if isinstance(answer, RefusalError):
@@ -124,14 +130,15 @@ class Pipeline:
             except Exception as error:
                 log.error("a window could not be made ready: %s", without_content(error))
                 self._answer([(p, unavailable("internal error", self._retry_after_s)) for p in taken])
+                self._committed()
             else:
                 self._windows.put(window)
         self._windows.put(None)
 
     def _take(self) -> list[_Pending] | None:
         with self._arrived:
-            while not self._pending:
-                if self._is_closed:
+            while not self._pending or (self._uncommitted and self._pending_bytes < _WORTH_BYTES):
+                if self._is_closed and not self._pending:
                     return None
                 self._arrived.wait()
             taken = [self._pending.popleft()]
@@ -139,6 +146,8 @@ class Pipeline:
             while self._pending and size + len(self._pending[0].body) <= _WINDOW_BYTES:
                 taken.append(self._pending.popleft())
                 size += len(taken[-1].body)
+            self._pending_bytes -= size
+            self._uncommitted += 1
             return taken
 
     def _window(self, taken: Sequence[_Pending]) -> _Window:
@@ -188,22 +197,37 @@ class Pipeline:
                 continue
             if window is None:
                 break
-            try:
-                batches = self._spool.append(window.drafts) if window.drafts else []
-            except SpoolError as error:
-                self.fault = str(error)
-                self.enrichment.forget()
-                log.error("batches could not be made durable: %s", error)
-                refusal = unavailable("the spool cannot be written", self._retry_after_s)
-                self._answer([(pending, refusal) for pending in window.good])
-                continue
-            self.fault = None
-            kept = [Kept(b, d.bodies) for b, d in zip(batches, window.drafts, strict=True)]
-            self._answer([(pending, pending.items) for pending in window.good], kept)
+            self._keep(window)
+            self._committed()
             if time.monotonic() >= self._settle_at:
                 self._settle()
 
-    _settle_at = 0.0
+    def _committed(self) -> None:
+        with self._arrived:
+            self._uncommitted -= 1
+            self._arrived.notify()
+
+    def _keep(self, window: _Window) -> None:
+        try:
+            batches = self._spool.append(window.drafts) if window.drafts else []
+        except Exception as error:
+            # Whatever it is, the clients must hear of it and the next window have its turn.
+            self.fault = str(error) if isinstance(error, SpoolError) else without_content(error)
+            self.enrichment.forget()
+            log.error("batches could not be made durable: %s", self.fault)
+            self._answer(
+                [
+                    (
+                        pending,
+                        unavailable("the spool cannot be written", self._retry_after_s, pending.items),
+                    )
+                    for pending in window.good
+                ]
+            )
+            return
+        self.fault = None
+        kept = [Kept(b, d.bodies) for b, d in zip(batches, window.drafts, strict=True)]
+        self._answer([(pending, pending.items) for pending in window.good], kept)
 
     def _settle(self) -> None:
         """Move cursors and delete what all have; never in the way of an acknowledgement for long."""

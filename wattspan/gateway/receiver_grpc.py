@@ -100,6 +100,7 @@ class GrpcReceiver:
                 reservation.add(len(request))
                 items = await self._accept(signal, request)
         except RefusalError as refusal:
+            self._tally.refused[signal] += refusal.items
             await self._abort(signal, refusal, context)
         except Exception as error:
             log.error("a request failed: %s", without_content(error))

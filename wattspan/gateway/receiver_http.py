@@ -116,6 +116,8 @@ class HttpReceiver:
                 raise RefusalError(404, Code.NOT_FOUND, f"no such path; there are: {', '.join(BY_PATH)}")
             items = await self._export(request, signal, content_type)
         except RefusalError as refusal:
+            if signal is not None:
+                self._tally.refused[signal] += refusal.items
             response = _refused(refusal, JSON if content_type == JSON else PROTOBUF)
         except Exception as error:
             log.error("a request failed: %s", without_content(error))

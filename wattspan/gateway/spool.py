@@ -107,6 +107,7 @@ class Spool:
         self._compressor = zstandard.ZstdCompressor(level=_LEVEL)
         self._lock = threading.Lock()
         self._writing = threading.Lock()
+        self._has_more = True
         self._moved: dict[str, int] = {}
         self._cursors: dict[str, int] = dict(self._db.execute("SELECT name, cursor FROM readers"))
         newest = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'batches'").fetchone()
@@ -202,7 +203,8 @@ class Spool:
             raise SpoolError(f"{self.path}: {error}") from error
         self._settled(moved)
         self._oldest = max(self._oldest, last + 1)
-        return last < done
+        self._has_more = last < done
+        return self._has_more
 
     def move_with_keys(self, name: str, batch: int, keys: bytes, oldest: int) -> None:
         """Reader `name` has `batch`: durably remember its span keys, forget those of batches before `oldest`.
@@ -220,8 +222,8 @@ class Spool:
 
     @property
     def is_settled(self) -> bool:
-        """Whether no cursor has moved since they were last written."""
-        return not self._moved
+        """Whether `settle` has nothing to do."""
+        return not self._moved and not self._has_more
 
     def _write_cursors(self) -> dict[str, int]:
         with self._lock:
