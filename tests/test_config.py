@@ -55,7 +55,7 @@ def test_an_option_on_the_command_line_wins_over_the_file(tmp_path):
         ("edition: '2026.11'\ngrid:\n  factor_type: marginal\n", "line 3: grid.factor_type"),
         ("grid:\n  factor: direct\n", "allowed keys: signal, factor_type, resolution, live, cache"),
         ("deployments:\n- name: x\n  model: llama\n  batch: 0\n", "line 4: deployments.0.batch"),
-        ("deployments:\n- name: x\n", "say which calls it serves: give model, provider, host or service"),
+        ("deployments:\n- name: x\n", "say which calls it serves: give a pattern other than *"),
         (
             "deployments:\n- name: x\n  model: y\n  metered: {boundary: node, kwh_per_day: 3}\n",
             "or kwh_per_day with input_tokens_per_day and output_tokens_per_day",

@@ -72,7 +72,9 @@ class DeploymentSection(_Section):
     @model_validator(mode="after")
     def _not_everything(self) -> DeploymentSection:
         if (self.model, self.provider, self.host, self.service) == ("*",) * 4:
-            raise ValueError("say which calls it serves: give model, provider, host or service")
+            raise ValueError(
+                "say which calls it serves: give a pattern other than * for model, provider, host or service"
+            )
         return self
 
     def deployment(self) -> Deployment:
@@ -205,7 +207,9 @@ def _explain(path: Path, text: str, content: dict[str, Any], item: Any) -> str:
         if "metered" in item["loc"][:-1]:
             section = MeteredSection
         allowed = f"; allowed keys: {', '.join(section.model_fields)}"
-    return f"{path}{f', line {line}' if line else ''}: {place}: {item['msg']}{found}{allowed}"
+    where = f"{path}, line {line}" if line else str(path)
+    reason = item["msg"].removeprefix("Value error, ")
+    return f"{where}: {place}: {reason}{found}{allowed}"
 
 
 def _line_of(text: str, loc: tuple[int | str, ...]) -> int | None:

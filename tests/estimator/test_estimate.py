@@ -188,10 +188,10 @@ def test_metering_at_the_node_gets_the_building_on_top():
 
 def test_a_day_of_metered_energy_comes_out_when_its_tokens_go_in():
     metered = Metered(
-        "facility", kwh_per_day=12.0, input_tokens_per_day=40_000_000, output_tokens_per_day=5_000_000
+        "facility", kwh_per_day=12.0, input_tokens_per_day=16_000_000, output_tokens_per_day=2_000_000
     )
     estimator = Estimator(deployments=[Deployment(name="own", model="*llama*", metered=metered)])
-    found = call(estimator, model=LLAMA, input_tokens=40_000_000, output_tokens=5_000_000)
+    found = call(estimator, model=LLAMA, input_tokens=16_000_000, output_tokens=2_000_000)
     assert found.energy_kwh == pytest.approx(12.0, rel=1e-12)
 
 
@@ -200,6 +200,49 @@ def test_a_deployment_with_hardware_that_the_edition_does_not_know_is_refused():
         DeploymentError, match=r"deployment 'own': gpu is 'H1000'; edition 2026.11 knows A100"
     ):
         Estimator(deployments=[Deployment(name="own", model="*", host="x", gpu="H1000")])
+
+
+@pytest.mark.parametrize(
+    ("alias", "day", "meant"),
+    [
+        # evidence/models/deepseek.yaml, from DeepSeek's API news: R1 from 2025-01-20, V3.1 from 2025-08-21
+        ("deepseek-reasoner", "2025-03-01", "deepseek/deepseek-r1"),
+        ("deepseek-reasoner", "2025-08-20", "deepseek/deepseek-r1"),
+        ("deepseek-reasoner", "2025-08-21", "deepseek/deepseek-v3.1"),
+        ("deepseek-reasoner", "2024-01-01", "deepseek/deepseek-r1"),
+        ("mistral-large-latest", "2025-12-01", "mistralai/mistral-large-2411"),
+        ("mistral-large-latest", "2025-12-02", "mistralai/mistral-large-2512"),
+    ],
+)
+def test_an_alias_means_the_model_it_meant_on_the_day_of_the_call(estimator, alias, day, meant):
+    at = dt.datetime.fromisoformat(day).replace(tzinfo=dt.UTC)
+    assert call(estimator, model=alias, at=at).model_resolved == meant
+    calls = CallBatch.of(
+        2, model=[alias, "gpt-4o"], output_tokens=300, start_unix_ns=int(at.timestamp()) * 10**9
+    )
+    assert estimator.estimate(calls).model.texts() == [meant, "openai/gpt-4o"]
+
+
+def test_a_model_on_the_users_own_machine_is_the_same_call_by_either_way(estimator):
+    one = call(estimator, model="llama3.3", provider="ollama", host="localhost")
+    calls = CallBatch.of(
+        1, model="llama3.3", provider="ollama", host="localhost", is_self_hosted=True,
+        input_tokens=1000, output_tokens=300,
+    )  # fmt: skip
+    many = estimator.estimate(calls)
+    assert one.energy_kwh == many.energy_kwh[0]
+    assert one.plan.place.label == many.region[0] == "world"
+    assert one.plan.host.batch == 32
+
+
+def test_an_undeclared_batch_of_ones_own_does_not_reach_the_tier_of_a_measured_one(estimator):
+    assert call(estimator, model=LLAMA, host="localhost").tier == "open"
+    assert call(estimator, model=LLAMA).tier == "open_measured"
+
+
+def test_a_region_that_nobody_knows_is_refused(estimator):
+    with pytest.raises(ValueError, match="region 'nowhere' is not known; `wattspan regions` lists"):
+        call(estimator, region="nowhere")
 
 
 def test_the_year_of_the_call_decides_the_vintage_of_the_grid(estimator):

@@ -142,7 +142,7 @@ def test_a_count_that_makes_no_sense_is_a_problem_and_the_next_key_is_tried(valu
     reading = reading_of(S(1), S(2, {**attributes, "gen_ai.usage.output_tokens": 7}))
     (problem,) = reading.problems
     assert (problem.span, problem.key, problem.found) == (1, "gen_ai.usage.input_tokens", found)
-    assert problem.allowed == "a whole number from 0 to 1000000000"
+    assert problem.allowed == "a whole number from 0 to 20000000"
     assert usage(reading) == (0, 0, 0, 7, 0)
     second = read_one({**attributes, "gen_ai.usage.prompt_tokens": 12})
     assert usage(second)[0] == 12

@@ -14,6 +14,9 @@ Codes = npt.NDArray[np.int32]
 Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
+MOST_TOKENS = 20_000_000
+"""Counts of one call above this are absurd: twice the largest context window of any model (10 M)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:

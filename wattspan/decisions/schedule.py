@@ -17,13 +17,14 @@ import numpy.typing as npt
 
 from wattspan.calls import CallBatch, Factor
 from wattspan.decisions.forecast import HOUR_S, Forecast, NoOutlookError, Outlook, TypicalHours, utc_text
-from wattspan.decisions.plans import NS_PER_S, plan_of
+from wattspan.decisions.plans import plan_of
 from wattspan.decisions.ratio import plain, ratio
 from wattspan.decisions.regions import named_region
 from wattspan.estimator import Band, Estimator
 from wattspan.grid import Kind
 from wattspan.places import Place
 
+NS_PER_S = 1_000_000_000
 DRIFT = 0.85
 """The ratio of two blocks far apart errs by this times what one hour errs by against the typical hour."""
 DRIFT_HOURS = 10.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple, cast
@@ -11,14 +12,14 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from wattspan.calls import CallBatch, Column, EstimateBatch
-from wattspan.calls.batch import Floats, Ints
+from wattspan.calls.batch import MOST_TOKENS, Floats, Ints
 from wattspan.estimator.deployments import Deployment
 from wattspan.estimator.energy import Coefficients, Number, gpu_energy_j
 from wattspan.estimator.plan import J_PER_KWH, Plan, PlanKey, Planner
 from wattspan.grid import Embedded, Signal
 from wattspan.grid.hourly import HourlySignal, HourlyValues
 from wattspan.methodology import LATEST, Edition
-from wattspan.places import Places
+from wattspan.places import Places, is_own_machine
 
 CHUNK_ROWS = 65_536
 """Rows estimated at a time: their columns stay in the processor's cache."""
@@ -59,6 +60,13 @@ class Estimate(NamedTuple):
     """The constants that made it: model, tier, host, place, intensity, each with its source."""
     intensity_g_per_kwh: float
     edition: str
+
+    def __repr__(self) -> str:
+        return (
+            f"Estimate({self.model_resolved or 'unknown model'}: {self.energy_kwh:.3g} kWh "
+            f"[{self.energy_kwh_low:.2g}, {self.energy_kwh_high:.2g}], {self.co2e_g:.3g} gCO2e "
+            f"[{self.co2e_g_low:.2g}, {self.co2e_g_high:.2g}], {self.tier}, {self.edition})"
+        )
 
     @property
     def tier(self) -> str:
@@ -171,21 +179,22 @@ class Estimator:
         for counts that are negative, not finite, or parts larger than their whole.
         """
         if not (
-            0 <= cached_input_tokens + cache_write_tokens <= input_tokens < math.inf
-            and 0 <= reasoning_tokens <= output_tokens < math.inf
+            0 <= cached_input_tokens + cache_write_tokens <= input_tokens <= MOST_TOKENS
+            and 0 <= reasoning_tokens <= output_tokens <= MOST_TOKENS
             and min(cached_input_tokens, cache_write_tokens) >= 0
         ):
             raise ValueError(
-                "token counts must be finite and >= 0, with cached_input_tokens + cache_write_tokens <= "
-                "input_tokens and reasoning_tokens <= output_tokens; found "
+                f"token counts of one call are between 0 and {MOST_TOKENS:,}, with "
+                "cached_input_tokens + cache_write_tokens <= input_tokens and "
+                "reasoning_tokens <= output_tokens; found "
                 f"{input_tokens=}, {output_tokens=}, {cached_input_tokens=}, {cache_write_tokens=}, "
                 f"{reasoning_tokens=}"
             )
         if at is not None and at.tzinfo is not None:
             at = at.astimezone(dt.UTC)
-        plan = self.planner.plan(
-            PlanKey(operation, model, "", provider, host, region, year=at.year if at else 0)
-        )
+        plan = self.planner.plan(self._key(operation, model, provider, host, region, at))
+        if region and plan.place.source not in {"span", "rule"}:
+            raise ValueError(f"region {region!r} is not known; `wattspan regions` lists those that are")
         intensity = plan.intensity.g_per_kwh
         if at is not None and (self._is_hourly or self._live is not None):
             plan, intensity = self._at_hour(plan, at)
@@ -223,6 +232,24 @@ class Estimator:
             self._label,
         )
 
+    def _key(
+        self, operation: str, model: str, provider: str, host: str, region: str, at: dt.datetime | None
+    ) -> PlanKey:
+        day = ""
+        if at is not None and (starts := self.planner.changes(model, provider)):
+            day = starts[max(0, bisect_right(starts, at.date().isoformat()) - 1)]
+        return PlanKey(
+            operation,
+            model,
+            "",
+            provider,
+            host,
+            region,
+            is_self_hosted=is_own_machine(provider, model, host),
+            year=at.year if at else 0,
+            day=day,
+        )
+
     def _at_hour(self, plan: Plan, at: dt.datetime) -> tuple[Plan, float]:
         """The plan of a call in its hour, and the intensity."""
         start = np.array([at.replace(tzinfo=None)], dtype="datetime64[ns]").astype(np.int64)
@@ -237,7 +264,7 @@ class Estimator:
     def estimate(self, calls: CallBatch) -> EstimateBatch:
         """Estimate a batch, row for row. Rows without tokens get no figure (NaN), never zero."""
         n = len(calls)
-        plan_of_row, plans = self._plans(calls)
+        plan_of_row, plans = self.plans(calls)
         hours = None
         if self._live is not None:
             hours = self._live.hourly([plan.place for plan in plans], plan_of_row, calls.start_unix_ns)
@@ -326,15 +353,16 @@ class Estimator:
         ):
             numbers[name][rows] = values
 
-    def _plans(self, calls: CallBatch) -> tuple[Ints, list[Plan]]:
-        """The plan of each row: an index into the list of distinct plans."""
+    def plans(self, calls: CallBatch) -> tuple[Ints, list[Plan]]:
+        """The plan of each row as an index int64[n] into the list of distinct plans."""
         year = np.where(
             calls.start_unix_ns > 0,
             calls.start_unix_ns.astype("datetime64[ns]").astype("datetime64[Y]").astype(np.int64) + 1970,
             0,
         )
         years, year_code = np.unique(year, return_inverse=True)
-        columns = [getattr(calls, name) for name in _KEY_COLUMNS]
+        days = self._days(calls)
+        columns = [*(getattr(calls, name) for name in _KEY_COLUMNS), days]
         key = year_code.astype(np.int64) * 2 + calls.is_self_hosted
         size = len(years) * 2
         for column in columns:
@@ -346,18 +374,30 @@ class Estimator:
             key = key * len(column.names) + column.codes
             size *= len(column.names)
         first, plan_of_row = _distinct(key, size)
-        keys = zip(
-            *([column.names[code] for code in column.codes[first].tolist()] for column in columns),
-            calls.is_self_hosted[first].tolist(),
-            year[first].tolist(),
-            strict=True,
-        )
+        *texts, day = ([column.names[code] for code in column.codes[first].tolist()] for column in columns)
+        flags, of_year = calls.is_self_hosted[first].tolist(), year[first].tolist()
+        keys = zip(*texts, flags, of_year, day, strict=True)
         plans = [self.planner.plan(PlanKey(*key)) for key in keys]
         # an order of their own, whatever the rows': batches of the same kinds of call find their table again
         order = sorted(range(len(plans)), key=lambda index: id(plans[index]))
         rank = np.empty(len(plans), dtype=np.int64)
         rank[order] = np.arange(len(plans))
         return rank[plan_of_row], [plans[index] for index in order]
+
+    def _days(self, calls: CallBatch) -> Column:
+        """For ids whose meaning changed, the day since which each call's id meant what it meant then."""
+        codes, names = np.zeros(len(calls), dtype=np.int32), [""]
+        for column in (calls.model, calls.request_model):
+            for code, name in enumerate(column.names):
+                starts = self.planner.changes(name, "") if name else ()
+                if not starts:
+                    continue
+                mine = (column.codes == code) & (calls.start_unix_ns > 0) & (codes == 0)
+                since = np.array(starts, dtype="datetime64[ns]").astype(np.int64)
+                segment = np.searchsorted(since, calls.start_unix_ns[mine], side="right") - 1
+                codes[mine] = len(names) + np.maximum(segment, 0)
+                names.extend(starts)
+        return Column(codes, tuple(names))
 
     def _table(self, plans: list[Plan]) -> _PlanTable:
         key = tuple(map(id, plans))
@@ -427,7 +467,7 @@ def _distinct(keys: Ints, size: int) -> tuple[Ints, Ints]:
     return first_of_key[used], index_of_key[keys]
 
 
-_KEY_COLUMNS = PlanKey._fields[:-2]
+_KEY_COLUMNS = PlanKey._fields[:-3]
 _TEXTS: dict[str, Callable[[Plan], str]] = {
     "model": lambda plan: plan.model.id if plan.model else "",
     "region": lambda plan: plan.place.label,

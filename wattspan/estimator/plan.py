@@ -46,6 +46,8 @@ class PlanKey(NamedTuple):
     is_self_hosted: bool = False
     year: int = 0
     """Year of the call, UTC; 0 takes the newest vintage."""
+    day: str = ""
+    """For an id whose meaning changed: the ISO day since which it means what it meant at the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +139,13 @@ class Planner:
         for name in (key.model, key.request_model):
             if name:
                 match = self.registry.resolve(name, key.provider)
-                if model := match.at(str(key.year)) if key.year else match.model:
+                if model := match.at(key.day) if key.day else match.model:
                     return model
         return None
+
+    def changes(self, name: str, provider: str) -> tuple[str, ...]:
+        """ISO days since which the id `name` means another model; () where it always meant the same."""
+        return tuple(start for start, _ in self.registry.resolve(name, provider).timeline)
 
     def _make(self, key: PlanKey) -> Plan:
         model = self.resolve(key)
@@ -148,7 +154,8 @@ class Planner:
         deployment = self._deployment(key, model)
         place = self._place(key, model, deployment)
         shape = model or self.registry.unknown(key.operation)
-        host = self._host(shape, key, deployment)
+        is_own = deployment is not None or key.is_self_hosted
+        host = self._host(shape, is_own, deployment)
         per_token = coefficients(
             shape.architecture_at(key.year), host, self._form, kind=shape.kind, residual=shape.residual
         )
@@ -167,6 +174,9 @@ class Planner:
             if metered.boundary == "facility":
                 embodied_g_per_gpu_j /= facility_factor
                 facility_factor = 1.0
+        elif is_own and (deployment is None or deployment.batch is None) and tier == "open_measured":
+            # how many requests are decoded together decides most, and nobody said
+            tier = "open"
         elif (
             deployment
             and deployment.is_known_configuration
@@ -244,8 +254,7 @@ class Planner:
             place = replace(place, pue=deployment.pue, facility=deployment.name)
         return place
 
-    def _host(self, shape: Model, key: PlanKey, deployment: Deployment | None) -> Host:
-        is_own = deployment is not None or key.is_self_hosted
+    def _host(self, shape: Model, is_own: bool, deployment: Deployment | None) -> Host:
         kind = "self_hosted" if is_own else "open" if shape.tier in {"open", "open_measured"} else "closed"
         host = self._hosts[kind]
         if deployment is None:

@@ -91,7 +91,7 @@ class Summary:
 
     def _add_unknown_models(self, calls: CallBatch, estimates: EstimateBatch) -> None:
         resolved = np.array([name != "" for name in estimates.model.names], dtype=np.bool_)
-        unknown = calls.take(~resolved[estimates.model.codes])
+        unknown = calls.take(~resolved[estimates.model.codes] & np.isfinite(estimates.energy_kwh))
         if len(unknown):
             pairs = zip(unknown.model.texts(), unknown.request_model.texts(), strict=True)
             self.unknown_models.update(model or asked or NO_MODEL for model, asked in pairs)

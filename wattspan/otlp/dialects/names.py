@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from functools import lru_cache
 from typing import Final
 
@@ -85,18 +84,6 @@ def host_name(text: str) -> str:
 
 def _is_host(text: str) -> bool:
     return bool(text) and not any(letter.isspace() or letter in "<>\"'" for letter in text)
-
-
-@lru_cache(_REMEMBERED)
-def is_private_host(host: str) -> bool:
-    """Whether the host is this machine or in a private network: what answers there is self-hosted."""
-    if not host:
-        return False
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return "." not in host or host.endswith(table().private_host_suffixes)
-    return address.is_private or address.is_loopback or address.is_link_local
 
 
 @lru_cache(_REMEMBERED)

@@ -24,7 +24,6 @@ from wattspan.otlp.dialects.merge import Embedded
 from wattspan.otlp.dialects.names import (
     LONGEST_NAME_BYTES,
     host_name,
-    is_private_host,
     model_of,
     provider_name,
     provider_of_host,
@@ -33,6 +32,7 @@ from wattspan.otlp.dialects.roles import AGGREGATE, CALL, Roles, Small, find_rol
 from wattspan.otlp.dialects.table import AGGREGATED, COUNTS, Dialect, EmbeddedKey, Table, table
 from wattspan.otlp.dialects.view import Codes, Flags, Floats, Ints, View
 from wattspan.otlp.wire import SpanTable
+from wattspan.places import is_private_host, is_serving_engine
 
 _ERROR_STATUS: Final = 2
 _FEW_PAIRS: Final = 64
@@ -276,16 +276,24 @@ class _Reader:
             reported_region=_column(found.fill(view.names("geography", _plain), "geography", str.strip)),
             resource_region=self._of_resource(view, "resource_region"),
             resource_cloud=self._of_resource(view, "resource_cloud"),
-            is_self_hosted=self._is_self_hosted(view, provider, providers, host, hosts),
+            is_self_hosted=self._is_self_hosted(view, provider, providers, request, requests, host, hosts),
             service=self._of_resource(view, "service"),
         )
 
     def _is_self_hosted(
-        self, view: View, provider: Codes, providers: list[str], host: Codes, hosts: list[str]
+        self,
+        view: View,
+        provider: Codes,
+        providers: list[str],
+        request: Codes,
+        requests: list[str],
+        host: Codes,
+        hosts: list[str],
     ) -> Flags:
         private = np.array([is_private_host(name) for name in hosts])
-        local = np.array([name in self.rules.self_hosted_providers for name in providers])
-        is_self_hosted: Flags = private[host] | (local[provider] & (host == 0))
+        local = np.array([is_serving_engine(name) for name in providers])
+        prefixed = np.array(["/" in name and is_serving_engine(name) for name in requests])
+        is_self_hosted: Flags = private[host] | ((local[provider] | prefixed[request]) & (host == 0))
         engine = self.fits.mask(view, lambda dialect: dialect.is_self_hosted)
         return is_self_hosted if engine is None else is_self_hosted | engine
 

@@ -171,8 +171,6 @@ class Table:
     hosts: tuple[tuple[str, str, str], ...]
     """(prefix, suffix, provider) of host names."""
     host_decides_for: frozenset[str]
-    self_hosted_providers: frozenset[str]
-    private_host_suffixes: tuple[str, ...]
     placeholder_models: frozenset[str]
     dialects: tuple[Dialect, ...]
 
@@ -235,8 +233,6 @@ def parse(raw: Mapping[str, Any]) -> Table:
         provider_before_slash=frozenset(raw["provider_before_slash"]),
         hosts=tuple((row.get("prefix", ""), row["suffix"], row["provider"]) for row in raw["hosts"]),
         host_decides_for=frozenset(raw["host_decides_for"]),
-        self_hosted_providers=frozenset(raw["self_hosted_providers"]),
-        private_host_suffixes=tuple(raw["private_host_suffixes"]),
         placeholder_models=frozenset(raw["placeholder_models"]),
         dialects=tuple(_dialect(row) for row in raw["dialects"]),
     )
