@@ -19,8 +19,8 @@ from aiohttp import web
 
 from tests.gateway.backend import Backend, SpanKey, keys_of
 from tests.gateway.killed_process import complete
-from tests.gateway.requests import traces
 from tests.gateway.running import PROTOBUF, QUICK
+from tests.gateway.span_requests import traces
 
 CLIENTS = 6
 

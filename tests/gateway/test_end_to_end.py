@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.backend import Backend, keys_of
-from tests.gateway.requests import traces
 from tests.gateway.running import config_of, running
+from tests.gateway.span_requests import traces
 from wattspan.config import Config
 from wattspan.otlp.enrich import Enricher
 

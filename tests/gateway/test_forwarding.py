@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import json
 import socket
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,8 +16,8 @@ from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from tests.gateway.backend import Backend, keys_of
-from tests.gateway.requests import traces
 from tests.gateway.running import Client, config_of, running
+from tests.gateway.span_requests import traces
 from wattspan.gateway.retry import Backoff, retry_after_s
 from wattspan.gateway.settings import RetrySection
 from wattspan.gateway.signals import Signal
@@ -363,5 +364,34 @@ def test_a_slow_destination_has_no_more_requests_under_way_than_allowed(tmp_path
                     await asyncio.sleep(0.005)
                 await posts
                 assert most == 3
+
+    asyncio.run(run())
+
+
+def test_a_batch_that_the_disk_has_damaged_fails_alone(tmp_path: Path) -> None:
+    async def run() -> None:
+        backend = Backend()
+        async with backend:
+            pass
+        config = config_of(
+            tmp_path,
+            {"endpoint": backend.endpoint},
+            spool={"directory": str(tmp_path / "spool"), "batch_bytes": 1},
+            drain_s=0.1,
+        )
+        async with running(config) as client:
+            for _ in range(5):
+                await client.post(traces(2))
+        database = sqlite3.connect(tmp_path / "spool" / "spool.db")
+        database.execute("UPDATE bodies SET data = zeroblob(100) WHERE batch IN (1, 3)")
+        database.commit()
+        database.close()
+        async with backend, running(config) as client:
+            await until(lambda: tally_of(client).queued_batches == 0)
+            assert (tally_of(client).sent[Signal.TRACES], tally_of(client).failed[Signal.TRACES]) == (6, 4)
+            assert len(set(backend.span_keys)) == 6
+            assert (await client.post(traces(1)))[0] == 200
+            await backend.has(7)
+            assert_balance(client)
 
     asyncio.run(run())

@@ -19,8 +19,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from tests.gateway.backend import Backend, keys_of
-from tests.gateway.requests import traces
 from tests.gateway.running import Client, config_of, running
+from tests.gateway.span_requests import traces
 from wattspan.gateway.signals import Signal
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"

@@ -10,8 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.gateway.backend import Backend
-from tests.gateway.requests import traces
 from tests.gateway.running import Client, config_of, running
+from tests.gateway.span_requests import traces
 from wattspan.gateway.journal import JsonLines, without_content
 
 SECRET = "the-patient-said-his-name-is"

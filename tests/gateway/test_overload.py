@@ -4,8 +4,8 @@ import asyncio
 from pathlib import Path
 
 from tests.gateway.backend import Backend, keys_of
-from tests.gateway.requests import traces
 from tests.gateway.running import config_of, running
+from tests.gateway.span_requests import traces
 
 MIB = 1024 * 1024
 

@@ -14,8 +14,8 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from tests.gateway.backend import Backend
-from tests.gateway.requests import traces
 from tests.gateway.running import PROTOBUF, QUICK
+from tests.gateway.span_requests import traces
 from wattspan.cli.serve import serve
 
 COMMAND = "import typer; from wattspan.cli.serve import serve; typer.run(serve)"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.backend import Backend, keys_of
-from tests.gateway.requests import traces
 from tests.gateway.running import config_of, running
+from tests.gateway.span_requests import traces
 from wattspan.gateway.signals import Signal
 from wattspan.gateway.span_reader import SpanReader
 from wattspan.gateway.spool import Draft, Spool, SpoolError

@@ -9,8 +9,8 @@ import pytest
 from aiohttp import web
 
 from tests.gateway.backend import Backend
-from tests.gateway.requests import traces
 from tests.gateway.running import PROTOBUF, config_of, running
+from tests.gateway.span_requests import traces
 
 trustme = pytest.importorskip("trustme", reason="certificates for these tests are made with trustme")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
@@ -15,7 +16,7 @@ from wattspan.gateway.retry import Backoff
 from wattspan.gateway.sender import Refused, Sender, Sent
 from wattspan.gateway.settings import DestinationSection
 from wattspan.gateway.signals import Signal
-from wattspan.gateway.spool import Batch, Spool
+from wattspan.gateway.spool import Batch, Spool, SpoolError
 from wattspan.gateway.tallies import DestinationTally
 
 log: Final = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ log: Final = logging.getLogger(__name__)
 _AT_HAND_BYTES: Final = 4 * 1024 * 1024
 """Plain bodies held in memory for a destination that keeps up, or is being refilled from the spool."""
 _READ_BATCHES: Final = 256
+_SPOOL_AGAIN_S: Final = 1.0
 _LOG_EVERY_S: Final = 10.0
 
 
@@ -178,7 +180,16 @@ class Forwarder:
 
     async def _refill(self) -> None:
         """Read what follows from the spool."""
-        loads, last = await asyncio.to_thread(self._read, self._taken, self._newest)
+        try:
+            loads, damaged, last = await asyncio.to_thread(self._read, self._taken, self._newest)
+        except sqlite3.Error as error:
+            log.error("destination %s: the spool cannot be read: %s", self.settings.name, error)
+            await asyncio.sleep(_SPOOL_AGAIN_S)
+            return
+        for batch in damaged:
+            if batch.id > self._taken:
+                log.error("destination %s: batch %d in the spool is damaged", self.settings.name, batch.id)
+                self._count(batch, self.tally.failed)
         for load in loads:
             # Meanwhile the quota may have taken some of them.
             if load.batch.id > self._taken:
@@ -188,18 +199,24 @@ class Forwarder:
             self._taken = max(self._taken, last)
             self._move()
 
-    def _read(self, cursor: int, newest: int) -> tuple[list[_Load], int]:
+    def _read(self, cursor: int, newest: int) -> tuple[list[_Load], list[Batch], int]:
+        """Batches after `cursor`, those of them that are damaged, and the last one looked at."""
         loads: list[_Load] = []
+        damaged: list[Batch] = []
         size, last = 0, newest
         for batch in self._reader.after(cursor, self.settings.signals, _READ_BATCHES):
             if size >= _AT_HAND_BYTES:
                 break
-            body = self._reader.body(batch.id, self._version)
-            if body is not None:
-                loads.append(_Load(batch, body))
-                size += len(body)
+            try:
+                body = self._reader.body(batch.id, self._version)
+            except SpoolError:
+                damaged.append(batch)
+            else:
+                if body is not None:
+                    loads.append(_Load(batch, body))
+                    size += len(body)
             last = batch.id
-        return loads, last
+        return loads, damaged, last
 
     def _ended(self, _: asyncio.Task[None]) -> None:
         # Not in the task itself: one that is cancelled before its first step runs none of its code.

@@ -287,9 +287,12 @@ class SpoolReader:
         return None if found is None else bytes(found[0])
 
     def body(self, batch: int, version: str) -> bytes | None:
-        """The plain protobuf request of a batch, as `stored`."""
+        """The plain protobuf request of a batch, as `stored`. Raises SpoolError where it is damaged."""
         stored = self.stored(batch, version)
-        return None if stored is None else self._decompressor.decompress(stored)
+        try:
+            return None if stored is None else self._decompressor.decompress(stored)
+        except zstandard.ZstdError as error:
+            raise SpoolError(f"batch {batch} in the spool is damaged: {error}") from error
 
     def seen(self, name: str, until: int) -> list[tuple[int, bytes]]:
         """Batches up to `until` whose span keys reader `name` remembers, oldest first."""
