@@ -212,6 +212,23 @@ def test_the_limit_holds_for_the_body_as_it_comes_and_once_inflated(tmp_path: Pa
     with_gateway(tmp_path, test, limits={"request_bytes": limit})
 
 
+def test_json_takes_memory_for_what_it_becomes(tmp_path: Path) -> None:
+    content = json.dumps(as_json(ExportTraceServiceRequest.FromString(traces(10, padding=20_000)))).encode()
+    assert 200_000 < len(content) < 250_000
+
+    async def test(client: Client, backend: Backend) -> None:
+        status, body, _ = await client.post(content, content_type=JSON)
+        assert status == 413
+        assert json.loads(body)["message"] == (
+            f"{len(content)} bytes of JSON; gateway.limits.memory_bytes has room for 200000: send protobuf, "
+            "or smaller requests"
+        )
+        assert (await client.post(traces(10, padding=20_000)))[0] == 200
+        assert client.gateway._budget.used_bytes == 0
+
+    with_gateway(tmp_path, test, limits={"request_bytes": 300_000, "memory_bytes": 1_800_000})
+
+
 def test_a_chunked_body_is_held_to_the_limit_too(tmp_path: Path) -> None:
     async def test(client: Client, backend: Backend) -> None:
         async def chunks(n: int) -> Any:
