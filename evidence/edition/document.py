@@ -25,7 +25,7 @@ PARTS = {
 
 
 def write_document(folder: Path, edition: str) -> None:
-    """Write README.md of the edition in `folder` from the JSON files beside it and the template document.md."""
+    """Write README.md of the edition in `folder` from its JSON files and the template document.md."""
     form, gpus, hosts, spreads = (
         json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         for name in ("form", "gpus", "hosts", "spreads")

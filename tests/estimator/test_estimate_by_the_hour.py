@@ -62,7 +62,7 @@ def test_each_call_has_the_intensity_of_its_hour_and_the_coarse_one_where_it_is_
     assert found.energy_kwh.tolist() == coarse.energy_kwh.tolist()
     assert found.co2e_g.tolist() == pytest.approx((found.energy_kwh * found.intensity_g_per_kwh).tolist())
     assert found.grid_resolution.texts() == ["hour", "hour", "annual", "annual"]
-    assert found.grid_source.texts()[:2] == ["file own.csv", "file own.csv"]
+    assert found.grid_source.texts()[:2] == ["file own.csv 2026", "file own.csv 2026"]
     assert found.grid_source.texts()[2:] == coarse.grid_source.texts()[2:]
     assert (found.signal, found.factor_type) == ("average", "lifecycle")
     width = found.co2e_g_high / found.co2e_g

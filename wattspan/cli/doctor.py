@@ -13,7 +13,7 @@ from rich.table import Table
 
 import wattspan
 from wattspan.cli.console import BAD_INPUT, console
-from wattspan.methodology import Edition, editions, verify
+from wattspan.methodology import EDITIONS_FOLDER, Edition, editions, verify
 from wattspan.otlp import wire
 
 
@@ -27,7 +27,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         "wire kernel": wire.IMPLEMENTATION,
     }
     for name in editions():
-        edition = Edition.load(name)
+        edition = Edition(EDITIONS_FOLDER / name)
         problems = verify(edition)
         faults += [f"edition {name}: {problem}" for problem in problems]
         state = "damaged" if problems else "whole"

@@ -10,7 +10,7 @@ from rich.markdown import Markdown
 from rich.table import Table
 
 from wattspan.cli.console import BAD_INPUT, console, errors, fail
-from wattspan.methodology import LATEST, Edition, EditionError, editions, verify
+from wattspan.methodology import EDITIONS_FOLDER, LATEST, Edition, EditionError, editions, verify
 
 app = typer.Typer(help="Methodology editions: list, show, verify.", no_args_is_help=True)
 
@@ -55,7 +55,9 @@ def show(name: Name = LATEST, as_json: Json = False) -> None:
 @app.command("verify")
 def verify_edition(name: Name = LATEST, as_json: Json = False) -> None:
     """Check every byte of the edition against its manifest; exit status 1 if something is wrong."""
-    edition = _load(name)
+    if name not in editions():
+        fail(f"there is no edition {name!r}; installed editions: {', '.join(editions())}")
+    edition = Edition(EDITIONS_FOLDER / name)
     problems = verify(edition)
     if as_json:
         typer.echo(

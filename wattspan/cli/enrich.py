@@ -25,7 +25,7 @@ from rich.text import Text
 from wattspan import quantities
 from wattspan.cli.console import BAD_INPUT, errors, fail
 from wattspan.config import ConfigError, load_config
-from wattspan.methodology import EditionError
+from wattspan.methodology import Edition, EditionError
 from wattspan.otlp.attributes import DETAILS, PROFILES
 from wattspan.otlp.enrich import Enricher
 from wattspan.otlp.files import STANDARD, FileError, UnreadableRestError, enrich_file
@@ -84,7 +84,7 @@ def enrich(
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         raise typer.Exit(BAD_INPUT) from None
     if summary is not None:
-        _write(summary, found)
+        _write(summary, found, estimator.edition)
     if not quiet:
         errors.print(report(found, estimator.edition.label))
     for problem in found.problems[:PROBLEMS_SHOWN]:
@@ -122,8 +122,9 @@ def _progress(source: str, quiet: bool) -> Iterator[Callable[[int], None]]:
         yield lambda size: progress.advance(task, size)
 
 
-def _write(path: Path, found: Summary) -> None:
-    text = json.dumps(found.to_json(), indent=2, ensure_ascii=False)
+def _write(path: Path, found: Summary, edition: Edition) -> None:
+    content = {**found.to_json(), "edition": edition.label, "edition_digest": edition.digest}
+    text = json.dumps(content, indent=2, ensure_ascii=False)
     try:
         path.write_text(text + "\n", encoding="utf-8")
     except OSError as error:

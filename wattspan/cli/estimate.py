@@ -67,7 +67,8 @@ def estimate(
     except (ConfigError, EditionError, ValueError) as error:
         fail(str(error))
     if as_json:
-        typer.echo(json.dumps({"model": model, **found.as_dict()}, indent=2, ensure_ascii=False))
+        printed = {"model": model, **found.as_dict(), "edition_digest": estimator.edition.digest}
+        typer.echo(json.dumps(printed, indent=2, ensure_ascii=False))
         return
     console.print(_table(model, found))
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import wattspan
-from wattspan.cli import doctor, edition, enrich, estimate, explain, models, regions, whatif, when
+from wattspan.cli import doctor, edition, enrich, estimate, explain, models, regions, serve, whatif, when
 
 app = typer.Typer(
     help="Energy and carbon on LLM inference spans, with an honest band.",
@@ -39,6 +39,7 @@ app.command("explain")(explain.explain_span)
 app.command("whatif")(whatif.whatif)
 app.command("when")(when.when)
 app.command("wait")(when.wait)
+app.command("serve")(serve.serve)
 app.add_typer(models.app, name="models")
 app.add_typer(edition.app, name="edition")
 app.command("regions")(regions.regions)

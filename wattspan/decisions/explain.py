@@ -239,7 +239,7 @@ def _carbon_steps(window: Enriched, row: int, plan: Plan) -> list[Step]:
     of_place = f"{place.label} (known by: {place.source})"
     at = of_place if zone == place.label else f"{zone}, for {of_place}"
     kind = f"{estimates.signal} {estimates.factor_type}, {estimates.grid_accounting[row]}"
-    source = f"{estimates.grid_source[row]} {grid.vintage}"
+    source = estimates.grid_source[row]
     errors = spread.carbon[len(spread.energy) :]
     steps = [Step("intensity", annual, "g/kWh", "×", f"{at}; {kind}", source, errors)]
     if g_per_kwh != annual:

@@ -33,7 +33,10 @@ class Edition:
 
     @classmethod
     def load(cls, name: str = LATEST, root: Path = EDITIONS_FOLDER) -> Edition:
-        """Open the edition `name`. Raises EditionError if there is none, naming those there are."""
+        """Open the edition `name`, once its files are found to be as the manifest says.
+
+        Raises EditionError if there is none, naming those there are, or if a file was changed.
+        """
         return _load(name, root)
 
     def __repr__(self) -> str:
@@ -139,7 +142,14 @@ def _load(name: str, root: Path) -> Edition:
     if not (folder / MANIFEST).is_file():
         known = ", ".join(editions(root)) or "none"
         raise EditionError(f"there is no edition {name!r}; installed editions: {known}")
-    return Edition(folder)
+    edition = Edition(folder)
+    if problems := verify(edition):
+        more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
+        raise EditionError(
+            f"edition {name} is damaged: {problems[0]}{more}; `wattspan edition verify {name}` lists all, "
+            "reinstall wattspan to restore it"
+        )
+    return edition
 
 
 def editions(root: Path = EDITIONS_FOLDER) -> tuple[str, ...]:

@@ -1,1 +1,1 @@
-"""To be listed."""
+"""Bytes to calls and back: the wire kernel, dialects, owners, JSON text, containers, attributes."""
