@@ -19,6 +19,21 @@ from wattspan.estimator import Estimator
 from wattspan.otlp.enrich import Enricher
 from wattspan.otlp.summary import Summary
 
+COLUMNS = {
+    "model": "left",
+    "in": "right",
+    "cached": "right",
+    "out": "right",
+    "reasoning": "right",
+    "energy": "right",
+    "90 % band": "left",
+    "CO2e": "right",
+    "evidence": "left",
+    "where, and how known": "left",
+}
+NARROW = frozenset({"model", "in", "out", "energy", "90 % band", "CO2e", "evidence"})
+"""What an eighty-column terminal has room for; the page has all of it."""
+WIDE = 130
 TIER_STYLE = {"unknown": "yellow", "closed": "cyan", "open": "green", "open_measured": "green"}
 
 
@@ -47,13 +62,13 @@ def main() -> None:
     console = Console(highlight=False)
     if not options.quiet:
         for capture in captures:
-            console.print(_calls(capture))
+            console.print(_calls(capture, is_wide=console.width >= WIDE))
             console.print()
     _print_totals(console, captures, total)
     console.print(f"\nenriched files  {enriched_folder}/*.binpb\nthe page        {page}\n")
 
 
-def _calls(capture: Capture) -> Table:
+def _calls(capture: Capture, *, is_wide: bool) -> Table:
     energy, co2e = capture.energy_kwh, capture.co2e_g
     table = Table(
         title=f"[bold]{capture.title}[/]  {quantities.energy(energy.central)}, "
@@ -64,21 +79,12 @@ def _calls(capture: Capture) -> Table:
         padding=(0, 1, 0, 0),
         header_style="dim",
     )
-    for name, justify in (
-        ("model", "left"),
-        ("in", "right"),
-        ("cached", "right"),
-        ("out", "right"),
-        ("reasoning", "right"),
-        ("energy", "right"),
-        ("90 % band", "left"),
-        ("CO2e", "right"),
-        ("evidence", "left"),
-        ("where, and how known", "left"),
-    ):
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for name, justify in COLUMNS.items():
+        if is_wide or name in NARROW:
+            table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for row in capture.rows:
-        table.add_row(*_cells(row))
+        cells = dict(zip(COLUMNS, _cells(row), strict=True))
+        table.add_row(*(cell for name, cell in cells.items() if is_wide or name in NARROW))
     return table
 
 
