@@ -44,7 +44,6 @@ _METHODS: Final = {
 _ITEMS: Final = {Signal.TRACES: "spans", Signal.METRICS: "metric_points", Signal.LOGS: "log_records"}
 
 BY_PATH: Final = {signal.path: signal for signal in Signal}
-BY_METHOD: Final = {signal.method: signal for signal in Signal}
 
 
 class UndecodableError(ValueError):
