@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from wattspan.calls import CallBatch, EstimateBatch
     from wattspan.estimator import Estimate, Estimator
 
@@ -24,18 +26,39 @@ _HOME = {
 _default: Estimator | None = None
 
 
-def estimate(**call: Any) -> Estimate:
-    """Estimate one call with the newest edition and the embedded grid; see `Estimator.estimate_call`.
-
-    Keyword arguments: model, input_tokens, output_tokens, cached_input_tokens, cache_write_tokens,
-    reasoning_tokens, provider, region, host, operation, at.
-    """
+def estimate(
+    *,
+    model: str,
+    input_tokens: float = 0,
+    output_tokens: float = 0,
+    cached_input_tokens: float = 0,
+    cache_write_tokens: float = 0,
+    reasoning_tokens: float = 0,
+    provider: str = "",
+    region: str = "",
+    host: str = "",
+    operation: str = "chat",
+    at: dt.datetime | str | None = None,
+) -> Estimate:
+    """Estimate one call with the newest edition and the embedded grid; see `Estimator.estimate_call`."""
     global _default
     if _default is None:
         from wattspan.estimator import Estimator
 
         _default = Estimator()
-    return _default.estimate_call(**call)
+    return _default.estimate_call(
+        model=model,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cached_input_tokens=cached_input_tokens,
+        cache_write_tokens=cache_write_tokens,
+        reasoning_tokens=reasoning_tokens,
+        provider=provider,
+        region=region,
+        host=host,
+        operation=operation,
+        at=at,
+    )
 
 
 def __getattr__(name: str) -> Any:

@@ -240,6 +240,12 @@ def test_an_undeclared_batch_of_ones_own_does_not_reach_the_tier_of_a_measured_o
     assert call(estimator, model=LLAMA).tier == "open_measured"
 
 
+def test_a_region_may_be_named_with_its_cloud_and_a_time_written_as_text(estimator):
+    found = call(estimator, region="aws/eu-west-3", at="2025-06-01T10:00+02:00")
+    assert (found.region, found.region_source) == ("aws/eu-west-3", "span")
+    assert found.co2e_g == pytest.approx(found.energy_kwh * 31)  # France 2025: 31 g/kWh
+
+
 def test_a_region_that_nobody_knows_is_refused(estimator):
     with pytest.raises(ValueError, match="region 'nowhere' is not known; `wattspan regions` lists"):
         call(estimator, region="nowhere")

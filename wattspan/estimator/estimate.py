@@ -78,6 +78,16 @@ class Estimate(NamedTuple):
         """Model as the registry knows it; None where it is unknown."""
         return self.plan.model.id if self.plan.model else None
 
+    @property
+    def region(self) -> str:
+        """Cloud region or geography that the carbon was reckoned for."""
+        return self.plan.place.label
+
+    @property
+    def region_source(self) -> str:
+        """How the region is known."""
+        return self.plan.place.source
+
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain values, None where there is no figure; names and units as on a span."""
         plan, place, grid = self.plan, self.plan.place, self.plan.intensity
@@ -169,13 +179,14 @@ class Estimator:
         region: str = "",
         host: str = "",
         operation: str = "chat",
-        at: dt.datetime | None = None,
+        at: dt.datetime | str | None = None,
     ) -> Estimate:
         """Estimate one call.
 
         `input_tokens` includes `cached_input_tokens` and `cache_write_tokens`; `output_tokens` includes
         `reasoning_tokens`. Writes cost a fresh prefill and reasoning is output, so neither is added again.
-        `at`: time of the call (naive times are UTC); None takes the newest grid vintage. Raises ValueError
+        `at`: time of the call, also as ISO 8601 text (naive times are UTC); None takes the newest
+        grid vintage. `region`: with or without its cloud ("eu-west-3", "aws/eu-west-3"). Raises ValueError
         for counts that are negative, not finite, or parts larger than their whole.
         """
         if not (
@@ -190,6 +201,8 @@ class Estimator:
                 f"{input_tokens=}, {output_tokens=}, {cached_input_tokens=}, {cache_write_tokens=}, "
                 f"{reasoning_tokens=}"
             )
+        if isinstance(at, str):
+            at = dt.datetime.fromisoformat(at)
         if at is not None and at.tzinfo is not None:
             at = at.astimezone(dt.UTC)
         plan = self.planner.plan(self._key(operation, model, provider, host, region, at))
@@ -238,13 +251,15 @@ class Estimator:
         day = ""
         if at is not None and (starts := self.planner.changes(model, provider)):
             day = starts[max(0, bisect_right(starts, at.date().isoformat()) - 1)]
+        cloud, _, name = region.rpartition("/")
         return PlanKey(
             operation,
             model,
             "",
             provider,
             host,
-            region,
+            span_region=name,
+            span_cloud=cloud,
             is_self_hosted=is_own_machine(provider, model, host),
             year=at.year if at else 0,
             day=day,
