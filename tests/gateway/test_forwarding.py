@@ -151,7 +151,7 @@ def test_retry_after_is_waited_for(tmp_path: Path) -> None:
                 begin = time.monotonic()
                 await client.post(traces(1))
                 await backend.has(1)
-                assert 1.0 <= time.monotonic() - begin < 5.0
+                assert time.monotonic() - begin >= 1.0
 
     asyncio.run(run())
 
