@@ -37,7 +37,7 @@ docs: .venv/dev ## compute the tables of the methodology pages and build the doc
 clean: ## remove what the other targets made
 	rm -rf .venv build site out *.egg-info wattspan/otlp/wire/*.so wattspan/otlp/wire/*.c
 
-SOURCES := pyproject.toml setup.py requirements.txt $(wildcard wattspan/otlp/wire/*.pyx)
+SOURCES := pyproject.toml setup.py requirements.txt $(wildcard wattspan/otlp/wire/*.pyx wattspan/otlp/wire/*.pxd)
 
 .venv/ready: $(SOURCES)
 	@test -d .venv || $(PYTHON) -m venv .venv
