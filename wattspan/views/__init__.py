@@ -1,0 +1,1 @@
+"""Roll-ups, trace trees and flame graphs over a lake."""
