@@ -73,6 +73,6 @@ def weeks(factor_type: FactorType = "lifecycle") -> list[Week]:
     return found
 
 
-def typical_hours(factor_type: FactorType = "lifecycle") -> Embedded:
+def typical_hours(factor_type: FactorType = "lifecycle") -> Embedded[FactorType]:
     """The edition's grid with its typical hours, which were fitted on 2021 to 2023."""
     return Embedded(Edition.load().folder, factor_type=factor_type, resolution="typical-hour")

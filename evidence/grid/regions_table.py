@@ -6,6 +6,7 @@ from pathlib import Path
 
 from evidence.edition.canonical import write_text
 from wattspan.grid import Embedded, Intensity
+from wattspan.grid.intensity import Direct
 from wattspan.methodology import LATEST
 from wattspan.methodology.edition import EDITIONS_FOLDER
 from wattspan.places import Place, PlaceKey, Places
@@ -71,7 +72,7 @@ def _mix(places: Places, lifecycle: Embedded, name: str, geography: str) -> str:
     return f"{found.g_per_kwh:.0f} ({low:.0f}–{high:.0f})"
 
 
-def _regions(places: Places, lifecycle: Embedded, direct: Embedded) -> str:
+def _regions(places: Places, lifecycle: Embedded, direct: Embedded[Direct]) -> str:
     lines = [
         f"Regions: lifecycle {YEAR} with its 90 % band, direct of the newest year, g/kWh.",
         "",

@@ -16,8 +16,9 @@ from wattspan.calls.batch import MOST_TOKENS, Floats, Ints
 from wattspan.estimator.deployments import Deployment
 from wattspan.estimator.energy import Coefficients, Number, gpu_energy_j
 from wattspan.estimator.plan import J_PER_KWH, Plan, PlanKey, Planner
-from wattspan.grid import Embedded, Signal
+from wattspan.grid import Carbon, Embedded, Signal
 from wattspan.grid.hourly import HourlySignal, HourlyValues
+from wattspan.grid.intensity import FactorType
 from wattspan.methodology import LATEST, Edition
 from wattspan.places import Places, is_own_machine
 
@@ -88,6 +89,11 @@ class Estimate(NamedTuple):
         """How the region is known."""
         return self.plan.place.source
 
+    @property
+    def carbon(self) -> Carbon:
+        """The operational carbon with its kind: adds up with estimates of the same kind only."""
+        return Carbon(self.co2e_g, self.plan.intensity.kind)
+
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain values, None where there is no figure; names and units as on a span."""
         plan, place, grid = self.plan, self.plan.place, self.plan.intensity
@@ -157,7 +163,7 @@ class Estimator:
         self.edition = Edition.load(edition) if isinstance(edition, str) else edition
         self.places = Places(self.edition.folder, rules)
         self.grid: Signal = grid or Embedded(
-            self.edition.folder, factor_type=factor_type, resolution=resolution
+            self.edition.folder, factor_type=cast(FactorType, factor_type), resolution=resolution
         )
         self.planner = Planner(self.edition, self.places, self.grid, deployments)
         self._tables: dict[tuple[int, ...], _PlanTable] = {}

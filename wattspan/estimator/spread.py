@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
 from wattspan.calls import EstimateBatch, Factor
+from wattspan.grid import Kind
+from wattspan.grid.carbon import refuse_mixed
+from wattspan.grid.intensity import FactorType, SignalName
 
 Z90 = 1.64
 """One geometric standard deviation to this power is the 90 % band (energy.md, "Uncertainty tiers")."""
@@ -61,18 +64,31 @@ def total(terms: Sequence[tuple[float, Sequence[Factor]]], z: float = Z90) -> Ba
     return Band(central, min(middle / half_width, central), max(middle * half_width, central))
 
 
+def estimates_kind(estimates: EstimateBatch) -> Kind:
+    """The one kind of a batch's carbon; only the configuration knows which."""
+    return Kind(cast(SignalName, estimates.signal), cast(FactorType, estimates.factor_type))
+
+
 class Terms:
     """Sums of centrals by spread class, gathered over batches; `band` closes them."""
 
     def __init__(self) -> None:
         self._sums: dict[tuple[Factor, ...], float] = {}
+        self._kind: Kind | None = None
 
     def add(self, central: float, factors: tuple[Factor, ...]) -> None:
         """Add a central value (any unit, the same for all) whose errors are `factors`."""
         self._sums[factors] = self._sums.get(factors, 0.0) + central
 
     def add_batch(self, estimates: EstimateBatch, *, carbon: bool) -> None:
-        """Add the rows of a batch that have a figure: energy in kWh, or with `carbon` grams CO2e."""
+        """Add the rows of a batch that have a figure: energy in kWh, or with `carbon` grams CO2e.
+
+        Raises MixedKindsError where carbon is of another kind than that of an earlier batch.
+        """
+        if carbon:
+            kind = estimates_kind(estimates)
+            refuse_mixed(self._kind or kind, kind)
+            self._kind = kind
         values = estimates.co2e_g if carbon else estimates.energy_kwh
         sums = np.bincount(
             estimates.spread, weights=np.nan_to_num(values, nan=0.0), minlength=len(estimates.spreads)

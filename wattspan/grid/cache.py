@@ -24,7 +24,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wattspan.grid.feeds.series import Flags, Series
-from wattspan.grid.intensity import Accounting, Codes, Floats, Ints, Kind, MixedKindsError, Resolution
+from wattspan.grid.intensity import (
+    Accounting,
+    Codes,
+    Floats,
+    Ints,
+    Kind,
+    MixedKindsError,
+    Resolution,
+    kind_text,
+)
 
 VERSION = 1
 # "WSPG": tells our files from other SQLite files.
@@ -167,8 +176,8 @@ class Cache:
         kind = self.kind(signal)
         if series.kind != kind:
             raise MixedKindsError(
-                f"a {series.kind.signal} {series.kind.factor_type} series of {series.source} was to be kept "
-                f"as {kind.signal} {kind.factor_type}; kinds are never mixed"
+                f"a {kind_text(series.kind)} series of {series.source} was to be kept as {kind_text(kind)}; "
+                "kinds are never mixed"
             )
         with self._write() as db:
             held = self._held(db, signal, series)

@@ -6,20 +6,22 @@ import math
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple
 
 import numpy as np
 
 from wattspan.calls import Factor
 from wattspan.grid.intensity import (
+    LIFECYCLE,
     Z_90,
     Accounting,
+    Average,
     Codes,
-    FactorType,
     Floats,
     Intensity,
     Ints,
     Kind,
+    LifecycleT,
     Resolution,
     combined_sigma,
     no_figure,
@@ -33,7 +35,7 @@ EMBER = "Ember"
 
 # A mix in which fewer members than this have a figure says too little about the rest.
 _MIN_COVERED_SHARE = 0.5
-_KINDS = {"lifecycle": Kind("average", "lifecycle"), "direct": Kind("average", "direct")}
+_KINDS: dict[str, Any] = {"lifecycle": Kind("average", "lifecycle"), "direct": Kind("average", "direct")}
 
 
 class _Figure(NamedTuple):
@@ -49,7 +51,7 @@ class _Figure(NamedTuple):
     shape_zone: str = ""
 
 
-class Embedded:
+class Embedded(Generic[LifecycleT]):
     """The default signal: average, one factor type, annual or with the typical hour of the zone.
 
     Lifecycle: Electricity Maps by zone, else Ember by state or country, else Ember's world. Direct: only
@@ -60,7 +62,7 @@ class Embedded:
     def __init__(
         self,
         edition: Path,
-        factor_type: str = "lifecycle",
+        factor_type: LifecycleT = LIFECYCLE,
         resolution: str = "annual",
         *,
         use_odbl: bool = True,
@@ -74,22 +76,22 @@ class Embedded:
             raise ValueError(f"factor_type is {factor_type!r}; allowed: {', '.join(_KINDS)}")
         if resolution not in ("annual", "typical-hour"):
             raise ValueError(f"resolution is {resolution!r}; allowed: annual, typical-hour")
-        self._kind = _KINDS[factor_type]
+        self._kind: Kind[Average, LifecycleT] = _KINDS[factor_type]
         self._is_hourly = resolution == "typical-hour"
         self._tables = Tables(edition, use_odbl=use_odbl)
-        self._remembered: dict[tuple[str, int], Intensity] = {}
+        self._remembered: dict[tuple[str, int], Intensity[Average, LifecycleT]] = {}
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> Kind[Average, LifecycleT]:
         """Average, of the factor type asked for; every intensity has it."""
         return self._kind
 
     @property
-    def factor_type(self) -> FactorType:
+    def factor_type(self) -> LifecycleT:
         """lifecycle or direct."""
         return self._kind.factor_type
 
-    def at(self, place: Place, year: int) -> Intensity:
+    def at(self, place: Place, year: int) -> Intensity[Average, LifecycleT]:
         """Intensity of a place for calls of a year (UTC; 0 where unknown).
 
         The figure of that year if the table has it, else the nearest earlier one, wider with each year of
@@ -119,7 +121,7 @@ class Embedded:
             return None
         return Shapes(self._tables.shapes(self._kind.factor_type))
 
-    def _at(self, place: Place, year: int) -> Intensity:
+    def _at(self, place: Place, year: int) -> Intensity[Average, LifecycleT]:
         if not place.members:
             return self._world(place, year, "")
         figures = [self._figure(region, year) for region in place.members]
@@ -131,7 +133,7 @@ class Embedded:
             return self._missing(place, year, f"{len(known)} of {len(figures)} regions")
         return self._mix(place, known)
 
-    def _missing(self, place: Place, year: int, coverage: str = "") -> Intensity:
+    def _missing(self, place: Place, year: int, coverage: str = "") -> Intensity[Average, LifecycleT]:
         zones = ", ".join(sorted(set(place.zones))[:5])
         if self._kind.factor_type == "lifecycle":
             return self._world(place, year, f"no table has {zones}")
@@ -141,7 +143,7 @@ class Embedded:
             reason = f"no direct table has {zones}"
         return no_figure(self._kind, place.label, self._resolution(""), reason, len(place.members))
 
-    def _single(self, figure: _Figure) -> Intensity:
+    def _single(self, figure: _Figure) -> Intensity[Average, LifecycleT]:
         g = math.exp(combined_sigma(figure.factors))
         return Intensity(
             g_per_kwh=figure.g_per_kwh,
@@ -159,7 +161,7 @@ class Embedded:
             factors=figure.factors,
         )
 
-    def _mix(self, place: Place, known: list[_Figure]) -> Intensity:
+    def _mix(self, place: Place, known: list[_Figure]) -> Intensity[Average, LifecycleT]:
         """The unweighted mean over regions, the lowest and the highest of them: nobody publishes weights."""
         values = [figure.g_per_kwh for figure in known]
         centre = math.fsum(values) / len(values)
@@ -190,7 +192,7 @@ class Embedded:
             factors=factors,
         )
 
-    def _world(self, place: Place, year: int, why: str) -> Intensity:
+    def _world(self, place: Place, year: int, why: str) -> Intensity[Average, LifecycleT]:
         if self._kind.factor_type == "direct":
             return no_figure(
                 self._kind, place.label, self._resolution(""), "no direct table has the world", 0

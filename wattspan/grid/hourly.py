@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Generic, Protocol, runtime_checkable
 
-from wattspan.grid.intensity import Codes, Floats, Intensity, Ints, Signal
+from wattspan.grid.intensity import Codes, FactorT, Floats, Intensity, Ints, Signal, SignalT
 from wattspan.places import Place
 
 
 @dataclass(frozen=True, slots=True)
-class HourlyValues:
+class HourlyValues(Generic[SignalT, FactorT]):
     """Intensities of calls at their own hour, all of the signal's kind; arrays of length n.
 
     Where `codes` is -1 the coarse answer holds. Elsewhere `intensities[codes]` says what the value is; where
@@ -20,7 +20,7 @@ class HourlyValues:
 
     g_per_kwh: Floats
     codes: Codes
-    intensities: tuple[Intensity, ...]
+    intensities: tuple[Intensity[SignalT, FactorT], ...]
     """One for each place and label that occurs; its own `g_per_kwh` is the mean over its calls."""
     fetch: Codes
     """Number of the fetch that brought the value (`Cache.fetch` says when and from where); 0 for none."""
@@ -29,10 +29,12 @@ class HourlyValues:
 
 
 @runtime_checkable
-class HourlySignal(Signal, Protocol):
+class HourlySignal(Signal[SignalT, FactorT], Protocol[SignalT, FactorT]):
     """A signal that also knows single hours."""
 
-    def hourly(self, places: Sequence[Place], codes: Codes | Ints, start_unix_ns: Ints) -> HourlyValues:
+    def hourly(
+        self, places: Sequence[Place], codes: Codes | Ints, start_unix_ns: Ints
+    ) -> HourlyValues[SignalT, FactorT]:
         """Values of calls, at once and from memory or disk, never from the network.
 
         `codes`: int[n], index into `places`; `start_unix_ns`: int64[n], 0 where unknown. Hours that are not

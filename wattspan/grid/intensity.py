@@ -1,18 +1,28 @@
-"""`Intensity`: a carbon intensity that says what kind of number it is."""
+"""`Intensity`: a carbon intensity that says what kind of number it is.
+
+A kind is signal and factor type, and it is in the types: `Intensity[Average, Lifecycle]` and
+`Intensity[Marginal, Direct]` are two types, which a type checker does not let be put together. A bare
+`Intensity` is one whose kind only the configuration knows; what puts several together checks at run time.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Generic, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import TypeVar
 
 from wattspan.calls import Factor
 from wattspan.places import Place
 
+Average = Literal["average"]
+Marginal = Literal["marginal"]
+Lifecycle = Literal["lifecycle"]
+Direct = Literal["direct"]
 SignalName = Literal["average", "marginal"]
 FactorType = Literal["lifecycle", "direct"]
 Accounting = Literal["consumption", "generation", "mixed"]
@@ -22,15 +32,31 @@ Codes = npt.NDArray[np.int32]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
+# Of classes: written without parameters, they are of a kind that is known at run time only.
+SignalT = TypeVar("SignalT", bound=SignalName, default=Any)
+FactorT = TypeVar("FactorT", bound=FactorType, default=Any)
+# Of functions: what is given must have one kind, or there is none to be inferred.
+OneSignalT = TypeVar("OneSignalT", bound=SignalName)
+OneFactorT = TypeVar("OneFactorT", bound=FactorType)
+LifecycleT = TypeVar("LifecycleT", bound=FactorType, default=Lifecycle)
+"""Factor type of whatever is lifecycle unless it is asked for something else."""
+LIFECYCLE: Any = "lifecycle"
+"""The value that goes with it: as a default it must fit any factor type."""
+
 # One geometric standard deviation to the 90 % band (design D4).
 Z_90 = 1.64
 
 
-class Kind(NamedTuple):
+class Kind(NamedTuple, Generic[SignalT, FactorT]):
     """Signal and factor type: what must never be mixed or exchanged (design D9)."""
 
-    signal: SignalName
-    factor_type: FactorType
+    signal: SignalT
+    factor_type: FactorT
+
+
+def kind_text(kind: Kind) -> str:
+    """A kind in words: "average lifecycle"."""
+    return f"{kind.signal} {kind.factor_type}"
 
 
 class MixedKindsError(ValueError):
@@ -38,7 +64,7 @@ class MixedKindsError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Intensity:
+class Intensity(Generic[SignalT, FactorT]):
     """Carbon intensity of a place, with its band and where it comes from.
 
     Where there is no figure, `g_per_kwh`, `g_low`, `g_high` and `g` are NaN and `reason` says why.
@@ -53,7 +79,7 @@ class Intensity:
     """One geometric standard deviation (68 %); the range of several members and their own bands are in it."""
     zone: str
     """Zone, state, subregion or province whose table was read; for several members the label of the place."""
-    kind: Kind
+    kind: Kind[SignalT, FactorT]
     accounting: Accounting
     resolution: Resolution
     vintage: int
@@ -72,12 +98,12 @@ class Intensity:
     reason: str = ""
 
     @property
-    def signal(self) -> SignalName:
+    def signal(self) -> SignalT:
         """average or marginal."""
         return self.kind.signal
 
     @property
-    def factor_type(self) -> FactorType:
+    def factor_type(self) -> FactorT:
         """lifecycle or direct."""
         return self.kind.factor_type
 
@@ -87,7 +113,9 @@ class Intensity:
         return not math.isnan(self.g_per_kwh)
 
 
-def no_figure(kind: Kind, zone: str, resolution: Resolution, reason: str, members: int = 1) -> Intensity:
+def no_figure(
+    kind: Kind[SignalT, FactorT], zone: str, resolution: Resolution, reason: str, members: int = 1
+) -> Intensity[SignalT, FactorT]:
     """An intensity without a value, for the counted reason."""
     return Intensity(
         g_per_kwh=math.nan,
@@ -107,11 +135,11 @@ def no_figure(kind: Kind, zone: str, resolution: Resolution, reason: str, member
     )
 
 
-def same_kind(intensities: Iterable[Intensity]) -> Kind:
+def same_kind(intensities: Iterable[Intensity[OneSignalT, OneFactorT]]) -> Kind[OneSignalT, OneFactorT]:
     """The one kind of all intensities. Raises MixedKindsError if there are several, ValueError if none."""
     kinds = {intensity.kind for intensity in intensities}
     if len(kinds) > 1:
-        found = ", ".join(sorted(f"{kind.signal} {kind.factor_type}" for kind in kinds))
+        found = ", ".join(sorted(map(kind_text, kinds)))
         raise MixedKindsError(
             f"intensities of different kinds cannot be put together: {found}; choose one in the configuration"
         )
@@ -125,14 +153,14 @@ def combined_sigma(factors: Iterable[Factor]) -> float:
     return math.sqrt(math.fsum(factor.ln_g**2 for factor in factors))
 
 
-class Signal(Protocol):
+class Signal(Protocol[SignalT, FactorT]):
     """A source of intensities of one kind."""
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> Kind[SignalT, FactorT]:
         """The kind of every intensity it gives; it never gives another."""
 
-    def at(self, place: Place, year: int) -> Intensity:
+    def at(self, place: Place, year: int) -> Intensity[SignalT, FactorT]:
         """Intensity of a place for calls of a year (UTC)."""
 
     def hour_factors(self, zones: Sequence[str], codes: Codes, start_unix_ns: Ints) -> Floats:

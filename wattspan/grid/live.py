@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Generic, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from wattspan.grid.intensity import (
     Z_90,
     Accounting,
     Codes,
+    FactorT,
     Floats,
     Intensity,
     Ints,
@@ -33,7 +34,9 @@ from wattspan.grid.intensity import (
     MixedKindsError,
     Resolution,
     Signal,
+    SignalT,
     combined_sigma,
+    kind_text,
     no_figure,
 )
 from wattspan.grid.pages import Found, Label, Pages
@@ -100,14 +103,14 @@ class _Target(NamedTuple):
     """Name of a member whose zone the feed was not asked for yet."""
 
 
-class LiveSignal:
+class LiveSignal(Generic[SignalT, FactorT]):
     """One feed, one kind. Safe to use from several threads."""
 
     def __init__(
         self,
-        feed: Feed,
+        feed: Feed[SignalT, FactorT],
         cache: Cache,
-        fallback: Signal | None = None,
+        fallback: Signal[SignalT, FactorT] | None = None,
         *,
         spreads: Spreads | None = None,
         as_of: int | None = None,
@@ -119,8 +122,8 @@ class LiveSignal:
         """
         if fallback is not None and fallback.kind != feed.kind:
             raise MixedKindsError(
-                f"{feed.name} gives {_kind_text(feed.kind)} intensities, the fallback "
-                f"{_kind_text(fallback.kind)}; a fallback has the same signal and factor type"
+                f"{feed.name} gives {kind_text(feed.kind)} intensities, the fallback "
+                f"{kind_text(fallback.kind)}; a fallback has the same signal and factor type"
             )
         self.feed = feed
         self.cache = cache
@@ -139,10 +142,10 @@ class LiveSignal:
         self._n_wanted = 0
         self._seen: dict[str, float] = {}
         self._reasons: dict[str, str] = {}
-        self._described: dict[tuple[str, Label], Intensity] = {}
+        self._described: dict[tuple[str, Label], Intensity[SignalT, FactorT]] = {}
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> Kind[SignalT, FactorT]:
         """The kind of every intensity it gives."""
         return self.feed.kind
 
@@ -151,11 +154,11 @@ class LiveSignal:
         """State of the cache that is read now; `as_of` takes it."""
         return self._pages.position
 
-    def at(self, place: Place, year: int) -> Intensity:
+    def at(self, place: Place, year: int) -> Intensity[SignalT, FactorT]:
         """The coarse figure of a place: the fallback's, else none and the reason."""
         if self.fallback is not None:
             return self.fallback.at(place, year)
-        reason = f"{NOT_THERE_YET}, and {_kind_text(self.kind)} has no coarser figure"
+        reason = f"{NOT_THERE_YET}, and {kind_text(self.kind)} has no coarser figure"
         return no_figure(self.kind, place.label, "annual", reason, len(place.members))
 
     def hour_factors(self, zones: Sequence[str], codes: Codes, start_unix_ns: Ints) -> Floats:
@@ -164,7 +167,9 @@ class LiveSignal:
             return self.fallback.hour_factors(zones, codes, start_unix_ns)
         return np.ones(len(codes))
 
-    def hourly(self, places: Sequence[Place], codes: Codes | Ints, start_unix_ns: Ints) -> HourlyValues:
+    def hourly(
+        self, places: Sequence[Place], codes: Codes | Ints, start_unix_ns: Ints
+    ) -> HourlyValues[SignalT, FactorT]:
         """Values of calls at their own time (`HourlySignal.hourly`)."""
         with self._lock:
             self._pages.advance()
@@ -317,13 +322,13 @@ class LiveSignal:
 
     def _values(
         self, places: Sequence[Place], targets: Sequence[_Target], codes: Codes | Ints, found: Found
-    ) -> HourlyValues:
+    ) -> HourlyValues[SignalT, FactorT]:
         n_labels = len(self._pages.labels) + 1
         # One number for each pair of place and label; label 0 is "no value".
         pairs = codes * np.int64(n_labels) + (found.label + 1)
         counts = np.bincount(pairs, minlength=len(places) * n_labels)
         code_of_pair = np.full(len(counts), -1, dtype=np.int32)
-        intensities: list[Intensity] = []
+        intensities: list[Intensity[SignalT, FactorT]] = []
         sums = np.bincount(pairs, weights=found.g_per_kwh, minlength=len(counts))
         for pair in np.flatnonzero(counts).tolist():
             place_code, label_code = divmod(pair, n_labels)
@@ -348,7 +353,7 @@ class LiveSignal:
             found.g_per_kwh, code_of_pair.take(pairs), tuple(intensities), found.fetch, self.position
         )
 
-    def _describe(self, place: Place, target: _Target, label: Label) -> Intensity:
+    def _describe(self, place: Place, target: _Target, label: Label) -> Intensity[SignalT, FactorT]:
         """Everything about a value of a place but the value."""
         known = self._described.get((place.label, label))
         if known is not None:
@@ -429,7 +434,3 @@ def _merged(labels: Sequence[Label]) -> Label:
 
 def _name(region: Region) -> str:
     return f"{region.cloud}/{region.name}"
-
-
-def _kind_text(kind: Kind) -> str:
-    return f"{kind.signal} {kind.factor_type}"

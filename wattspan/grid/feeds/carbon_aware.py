@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple
 
 from wattspan.grid.feeds.errors import FeedAnswerError, WrongZoneError
 from wattspan.grid.feeds.http import Client, Limits
 from wattspan.grid.feeds.series import Points, Series
 from wattspan.grid.feeds.times import DAY_S, HOUR_S, chunks, range_text, unix_s, utc_text
-from wattspan.grid.intensity import Accounting, Kind, Resolution
+from wattspan.grid.intensity import Accounting, FactorT, Kind, Resolution, SignalT
 from wattspan.grid.step import Step
 from wattspan.places import Region
 
@@ -24,7 +24,7 @@ class Window(NamedTuple):
     g_per_kwh: float
 
 
-class CarbonAware:
+class CarbonAware(Generic[SignalT, FactorT]):
     """Client of `/emissions/bylocation` and `/emissions/forecasts/current`.
 
     Its answers do not say what they are: whoever runs it must declare kind, accounting and period.
@@ -34,7 +34,7 @@ class CarbonAware:
         self,
         base_url: str,
         *,
-        kind: Kind,
+        kind: Kind[SignalT, FactorT],
         accounting: Accounting = "mixed",
         period_s: int = 300,
         locations: Mapping[str, str] | None = None,
@@ -67,7 +67,7 @@ class CarbonAware:
         """As `zone_of`: nothing needs to be asked."""
         return self.zone_of(region)
 
-    def fetch(self, zone: str, start_unix_s: int, end_unix_s: int) -> Iterator[Series]:
+    def fetch(self, zone: str, start_unix_s: int, end_unix_s: int) -> Iterator[Series[SignalT, FactorT]]:
         """Values that start in [start, end). Raises FeedError."""
         for start, end in chunks(start_unix_s, end_unix_s, _LONGEST_S):
             asked = range_text(start, end)
@@ -76,7 +76,7 @@ class CarbonAware:
             # 204: nothing for these hours.
             yield self._series([] if rows is None else rows, "time", "rating", zone, start, end)
 
-    def forecast(self, zone: str, hours: int) -> Series:
+    def forecast(self, zone: str, hours: int) -> Series[SignalT, FactorT]:
         """The forecast from now on. Raises FeedError."""
         start, end = self._window(hours)
         forecast = self._forecast(zone, start, end, {})
@@ -130,7 +130,7 @@ class CarbonAware:
         end: int,
         *,
         is_forecast: bool = False,
-    ) -> Series:
+    ) -> Series[SignalT, FactorT]:
         asked = range_text(start, end)
         if not isinstance(rows, list):
             what = "the answer is not a list"

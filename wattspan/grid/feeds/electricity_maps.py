@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Generic, Literal
 
 from wattspan.grid.feeds.errors import (
     FeedAccessError,
@@ -17,7 +17,7 @@ from wattspan.grid.feeds.errors import (
 from wattspan.grid.feeds.http import Client, Limits
 from wattspan.grid.feeds.series import Points, Series
 from wattspan.grid.feeds.times import DAY_S, HOUR_S, chunks, range_text, utc_text
-from wattspan.grid.intensity import Accounting, FactorType, Kind, Resolution
+from wattspan.grid.intensity import LIFECYCLE, Accounting, Average, Kind, LifecycleT, Resolution
 from wattspan.grid.step import Step
 from wattspan.places import Region
 
@@ -36,7 +36,7 @@ _LONGEST_FORECAST_HOURS = 72
 _ACCESS_KEPT_S = HOUR_S
 
 
-class ElectricityMaps:
+class ElectricityMaps(Generic[LifecycleT]):
     """Client of `carbon-intensity` in API v4 or v3, which answer alike."""
 
     name = "electricity-maps"
@@ -46,7 +46,7 @@ class ElectricityMaps:
         self,
         token: str,
         *,
-        factor_type: FactorType = "lifecycle",
+        factor_type: LifecycleT = LIFECYCLE,
         granularity: Granularity = "hourly",
         version: Literal["v4", "v3"] = "v4",
         use_estimations: bool = True,
@@ -54,7 +54,7 @@ class ElectricityMaps:
         limits: Limits | None = None,
     ) -> None:
         """`use_estimations` off leaves hours empty that Electricity Maps estimated."""
-        self.kind = Kind("average", factor_type)
+        self.kind: Kind[Average, LifecycleT] = Kind("average", factor_type)
         self.granularity = granularity
         self.step, self._resolution, self._longest_s = _GRANULARITIES[granularity]
         self._version = version
@@ -77,7 +77,7 @@ class ElectricityMaps:
         """As `zone_of`: nothing needs to be asked."""
         return region.zone
 
-    def fetch(self, zone: str, start_unix_s: int, end_unix_s: int) -> Iterator[Series]:
+    def fetch(self, zone: str, start_unix_s: int, end_unix_s: int) -> Iterator[Series[Average, LifecycleT]]:
         """Values that start in [start, end), ten days a request.
 
         Of a plan without ranges, such as the free one, the last 24 hours are all there is. Raises FeedError:
@@ -99,7 +99,7 @@ class ElectricityMaps:
         else:
             raise self._no_access(zone, asked, f"{self.granularity} values")
 
-    def forecast(self, zone: str, hours: int) -> Series:
+    def forecast(self, zone: str, hours: int) -> Series[Average, LifecycleT]:
         """The forecast from now on, at most 72 hours; lifecycle only, which is all the API has."""
         start = self.now_unix_s() // HOUR_S * HOUR_S
         end = start + (hours + 1) * HOUR_S
@@ -137,7 +137,9 @@ class ElectricityMaps:
             self.name, what, "take a plan that has, or another feed", zone=zone, asked=asked
         )
 
-    def _series(self, operation: str, zone: str, start: int, end: int, params: Mapping[str, str]) -> Series:
+    def _series(
+        self, operation: str, zone: str, start: int, end: int, params: Mapping[str, str]
+    ) -> Series[Average, LifecycleT]:
         asked = range_text(start, end)
         # A zone that does not resolve must be an error, not the zone of whoever asks.
         query = {"zone": zone, "disableCallerLookup": "true", **params}

@@ -14,7 +14,7 @@ from wattspan.grid.feeds.errors import (
 from wattspan.grid.feeds.http import Client, Limits
 from wattspan.grid.feeds.series import Points, Series
 from wattspan.grid.feeds.times import range_text, year_of, year_start
-from wattspan.grid.intensity import Accounting, Kind
+from wattspan.grid.intensity import Accounting, Average, Kind, Lifecycle
 from wattspan.grid.step import YEAR
 from wattspan.places import Region
 
@@ -25,7 +25,7 @@ class Ember:
     """Client of `/v1/carbon-intensity/yearly`, by ISO 3166-1 alpha-3 code. The key is free."""
 
     name = "ember"
-    kind = Kind("average", "lifecycle")
+    kind: Kind[Average, Lifecycle] = Kind("average", "lifecycle")
     accounting: Accounting = "generation"
     step = YEAR
 
@@ -44,7 +44,7 @@ class Ember:
         """As `zone_of`: nothing needs to be asked."""
         return self.zone_of(region)
 
-    def fetch(self, zone: str, start_unix_s: int, end_unix_s: int) -> Iterator[Series]:
+    def fetch(self, zone: str, start_unix_s: int, end_unix_s: int) -> Iterator[Series[Average, Lifecycle]]:
         """Years that touch [start, end). Raises FeedError."""
         first, last = year_of(start_unix_s), year_of(max(start_unix_s, end_unix_s - 1))
         start, end = year_start(first), year_start(last + 1)
@@ -60,7 +60,7 @@ class Ember:
             return
         raise FeedKeyError(self.name, what, "check the key", zone=zone, asked=asked)
 
-    def forecast(self, zone: str, hours: int) -> Series:
+    def forecast(self, zone: str, hours: int) -> Series[Average, Lifecycle]:
         """Ember has none: raises FeedRequestError."""
         raise FeedRequestError(self.name, "it has no forecast", "take another feed for forecasts", zone=zone)
 
@@ -68,7 +68,9 @@ class Ember:
         """Close the connections."""
         self._client.close()
 
-    def _series(self, answer: object, zone: str, start: int, end: int, asked: str) -> Series:
+    def _series(
+        self, answer: object, zone: str, start: int, end: int, asked: str
+    ) -> Series[Average, Lifecycle]:
         rows = answer.get("data") if isinstance(answer, dict) else None
         if not isinstance(rows, list):
             what = "the answer has no data list"

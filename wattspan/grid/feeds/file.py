@@ -10,13 +10,13 @@ import io
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Generic, Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from wattspan.grid.feeds.errors import FeedFileError, FeedNoDataError, FeedRequestError
 from wattspan.grid.feeds.series import G_PER_KWH_FROM_LB_PER_MWH, Points, Series
 from wattspan.grid.feeds.times import range_text
-from wattspan.grid.intensity import Accounting, Kind, Resolution
+from wattspan.grid.intensity import Accounting, FactorT, Kind, Resolution, SignalT
 from wattspan.grid.step import SECONDS_OF_STEPS, Step
 from wattspan.places import Region
 
@@ -35,7 +35,7 @@ class _Row(NamedTuple):
     is_estimated: bool
 
 
-class FileFeed:
+class FileFeed(Generic[SignalT, FactorT]):
     """Reads the file when asked, again whenever its bytes changed; values of one period for all zones.
 
     CSV has a header with `zone`, `time`, `value` and, if wanted, `estimated` (true or false); an empty value
@@ -46,7 +46,7 @@ class FileFeed:
         self,
         path: Path,
         *,
-        kind: Kind,
+        kind: Kind[SignalT, FactorT],
         accounting: Accounting = "mixed",
         period_s: int = 3_600,
         unit: Literal["g/kWh", "kg/MWh", "lb/MWh"] = "g/kWh",
@@ -88,7 +88,7 @@ class FileFeed:
         """As `zone_of`: nothing needs to be asked."""
         return region.zone
 
-    def fetch(self, zone: str, start_unix_s: int, end_unix_s: int) -> Iterator[Series]:
+    def fetch(self, zone: str, start_unix_s: int, end_unix_s: int) -> Iterator[Series[SignalT, FactorT]]:
         """Values of the file that start in [start, end).
 
         Raises FeedFileError where the file cannot be read, FeedNoDataError for a zone it does not have.
@@ -101,18 +101,18 @@ class FileFeed:
             raise FeedNoDataError(self.name, what, step, zone=zone, asked=asked)
         yield self._series(zone, start_unix_s, end_unix_s)
 
-    def everything(self) -> Iterator[Series]:
+    def everything(self) -> Iterator[Series[SignalT, FactorT]]:
         """All zones of the file, each whole: to fill a cache before the first call. Raises FeedFileError."""
         self._read()
         for zone, rows in self._zones.items():
             starts = [row.start for row in rows]
             yield self._series(zone, min(starts), max(starts) + self.step.seconds)
 
-    def forecast(self, zone: str, hours: int) -> Series:
+    def forecast(self, zone: str, hours: int) -> Series[SignalT, FactorT]:
         """A file has none: raises FeedRequestError."""
         raise FeedRequestError(self.name, "it has no forecast", "take another feed for forecasts", zone=zone)
 
-    def _series(self, zone: str, start: int, end: int) -> Series:
+    def _series(self, zone: str, start: int, end: int) -> Series[SignalT, FactorT]:
         points = Points(start, end, self.step.seconds)
         for row in self._zones[zone]:
             if not start <= row.start < end:

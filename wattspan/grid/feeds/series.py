@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Generic
 
 import numpy as np
 import numpy.typing as npt
 
 from wattspan.grid.feeds.times import unix_s
-from wattspan.grid.intensity import Accounting, Floats, Ints, Kind, Resolution
+from wattspan.grid.intensity import Accounting, FactorT, Floats, Ints, Kind, Resolution, SignalT
 
 Flags = npt.NDArray[np.bool_]
 
@@ -23,7 +24,7 @@ _QUOTED_REJECTIONS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class Series(Generic[SignalT, FactorT]):
     """Values of one zone, sorted by start, each start once for measured values and once for forecasts.
 
     Arrays have one element a value; a value that the feed left empty is not there.
@@ -31,7 +32,7 @@ class Series:
 
     zone: str
     """As the feed calls it."""
-    kind: Kind
+    kind: Kind[SignalT, FactorT]
     accounting: Accounting
     resolution: Resolution
     """Of measured values; forecasts are `forecast`."""
@@ -120,14 +121,14 @@ class Points:
         self,
         *,
         zone: str,
-        kind: Kind,
+        kind: Kind[SignalT, FactorT],
         accounting: Accounting,
         resolution: Resolution,
         fetched_unix_s: int,
         source: str,
         vintage: str = "",
         warnings: tuple[str, ...] = (),
-    ) -> Series:
+    ) -> Series[SignalT, FactorT]:
         """The series of the points that stood."""
         keys = sorted(self._values)
         values = [self._values[key] for key in keys]

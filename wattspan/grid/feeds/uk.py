@@ -9,7 +9,7 @@ from wattspan.grid.feeds.errors import FeedAnswerError, WrongZoneError
 from wattspan.grid.feeds.http import Client, Limits
 from wattspan.grid.feeds.series import Points, Series
 from wattspan.grid.feeds.times import DAY_S, HOUR_S, chunks, range_text, unix_s, utc_text
-from wattspan.grid.intensity import Accounting, Kind
+from wattspan.grid.intensity import Accounting, Average, Direct, Kind
 from wattspan.grid.step import Step
 from wattspan.places import Region
 
@@ -23,7 +23,7 @@ class UKCarbonIntensity:
     """Client of `/intensity/{from}/{to}`; no key. Northern Ireland is another grid and not in it."""
 
     name = "uk-carbon-intensity"
-    kind = Kind("average", "direct")
+    kind: Kind[Average, Direct] = Kind("average", "direct")
     accounting: Accounting = "consumption"
     step = Step(_HALF_HOUR_S)
 
@@ -42,7 +42,7 @@ class UKCarbonIntensity:
         """As `zone_of`: nothing needs to be asked."""
         return self.zone_of(region)
 
-    def fetch(self, zone: str, start_unix_s: int, end_unix_s: int) -> Iterator[Series]:
+    def fetch(self, zone: str, start_unix_s: int, end_unix_s: int) -> Iterator[Series[Average, Direct]]:
         """Half hours that start in [start, end), 14 days a request. Raises FeedError.
 
         A half hour whose actual value is not there yet comes with its forecast, labelled as such.
@@ -50,7 +50,7 @@ class UKCarbonIntensity:
         for start, end in chunks(start_unix_s, end_unix_s, _LONGEST_S):
             yield self._series(f"/intensity/{utc_text(start)}/{utc_text(end)}", zone, start, end)
 
-    def forecast(self, zone: str, hours: int) -> Series:
+    def forecast(self, zone: str, hours: int) -> Series[Average, Direct]:
         """The forecast from now on, 48 hours at most. Raises FeedError."""
         start = self.now_unix_s() // _HALF_HOUR_S * _HALF_HOUR_S
         end = start + hours * HOUR_S
@@ -60,7 +60,7 @@ class UKCarbonIntensity:
         """Close the connections."""
         self._client.close()
 
-    def _series(self, path: str, zone: str, start: int, end: int) -> Series:
+    def _series(self, path: str, zone: str, start: int, end: int) -> Series[Average, Direct]:
         asked = range_text(start, end)
         if zone != ZONE:
             raise WrongZoneError(

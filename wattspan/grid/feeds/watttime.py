@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Generic, Literal, overload
 
 from wattspan.grid.feeds.errors import (
     FeedAccessError,
@@ -19,13 +19,13 @@ from wattspan.grid.feeds.errors import (
 from wattspan.grid.feeds.http import Client, Limits
 from wattspan.grid.feeds.series import G_PER_KWH_FROM_LB_PER_MWH, Points, Series
 from wattspan.grid.feeds.times import DAY_S, HOUR_S, chunks, range_text, utc_text
-from wattspan.grid.intensity import Accounting, Kind, Resolution, SignalName
+from wattspan.grid.intensity import Accounting, Average, Direct, Kind, Marginal, Resolution, SignalT
 from wattspan.grid.step import Step
 from wattspan.places import Region
 
 BASE_URL = "https://api.watttime.org"
 
-_SIGNALS: Mapping[str, tuple[SignalName, Step, Resolution]] = {
+_SIGNALS: Mapping[str, tuple[Any, Step, Resolution]] = {
     "co2_moer": ("marginal", Step(300), "5-minute"),
     "co2_aoer": ("average", Step(3_600), "hour"),
 }
@@ -38,10 +38,34 @@ _TOKEN_KEPT_S = 25 * 60
 _LIMITS = Limits(requests=3_000, per_s=300.0)
 
 
-class WattTime:
+class WattTime(Generic[SignalT]):
     """Client of `historical`, `forecast` and `region-from-loc`."""
 
     accounting: Accounting = "mixed"
+
+    @overload
+    def __init__(
+        self: WattTime[Marginal],
+        username: str,
+        password: str,
+        *,
+        signal_type: Literal["co2_moer"] = "co2_moer",
+        regions: Mapping[str, str] | None = None,
+        base_url: str = BASE_URL,
+        limits: Limits | None = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: WattTime[Average],
+        username: str,
+        password: str,
+        *,
+        signal_type: Literal["co2_aoer"],
+        regions: Mapping[str, str] | None = None,
+        base_url: str = BASE_URL,
+        limits: Limits | None = None,
+    ) -> None: ...
 
     def __init__(
         self,
@@ -55,7 +79,7 @@ class WattTime:
     ) -> None:
         """`regions`: WattTime's region by ours ("aws/us-west-1"); others are asked for by coordinates."""
         signal, self.step, self._resolution = _SIGNALS[signal_type]
-        self.kind = Kind(signal, "direct")
+        self.kind: Kind[SignalT, Direct] = Kind(signal, "direct")
         self.signal_type = signal_type
         self.name = f"watttime-{signal_type}"
         self._regions = dict(regions or {})
@@ -99,7 +123,7 @@ class WattTime:
             return found
         raise FeedAnswerError(self.name, "the answer names no region", "check base_url", zone=place)
 
-    def fetch(self, zone: str, start_unix_s: int, end_unix_s: int) -> Iterator[Series]:
+    def fetch(self, zone: str, start_unix_s: int, end_unix_s: int) -> Iterator[Series[SignalT, Direct]]:
         """Values that start in [start, end), 30 days a request. Raises FeedError."""
         for start, end in chunks(start_unix_s, end_unix_s, _LONGEST_S):
             # Both ends are included.
@@ -113,7 +137,7 @@ class WattTime:
             }
             yield self._series("/v3/historical", zone, start, end, params)
 
-    def forecast(self, zone: str, hours: int) -> Series:
+    def forecast(self, zone: str, hours: int) -> Series[SignalT, Direct]:
         """The forecast from now on, at most 72 hours; only co2_moer has one. Raises FeedError."""
         if self.signal_type != "co2_moer":
             what = f"{self.signal_type} has no forecast"
@@ -176,7 +200,7 @@ class WattTime:
         params: Mapping[str, str],
         *,
         is_forecast: bool = False,
-    ) -> Series:
+    ) -> Series[SignalT, Direct]:
         asked = range_text(start, end)
         answer = self._get(path, params, zone, asked)
         meta = answer.get("meta") if isinstance(answer, dict) else None
