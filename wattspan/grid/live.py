@@ -39,7 +39,7 @@ from wattspan.grid.intensity import (
     kind_text,
     no_figure,
 )
-from wattspan.grid.pages import Found, Label, Pages
+from wattspan.grid.pages import CHUNK_ROWS, Found, Label, Pages
 from wattspan.grid.step import NS_PER_S
 from wattspan.grid.tables import Tables
 from wattspan.places import Place, Region
@@ -175,7 +175,7 @@ class LiveSignal(Generic[SignalT, FactorT]):
             self._pages.advance()
             targets = [self._target(place) for place in places]
             self._note_seen(targets, start_unix_ns)
-            single = np.array([t.rows[0] if len(t.rows) == 1 else 0 for t in targets] or [0], dtype=np.int64)
+            single = np.array([t.rows[0] if len(t.rows) == 1 else 0 for t in targets] or [0], dtype=np.int32)
             rows = single.take(codes)
             found = self._pages.look(rows, start_unix_ns)
             self._want(rows, found, start_unix_ns)
@@ -261,8 +261,10 @@ class LiveSignal(Generic[SignalT, FactorT]):
             for row in target.rows:
                 self._seen[self._pages.zone(row)] = now
 
-    def _want(self, zone_rows: Ints, found: Found, start_unix_ns: Ints) -> None:
+    def _want(self, zone_rows: Codes | Ints, found: Found, start_unix_ns: Ints) -> None:
         """Note the hours of zones that have no value, and count the calls."""
+        if found.label.min(initial=0) >= 0:
+            return
         missing = np.flatnonzero((found.label < 0) & (zone_rows > 0))
         if not len(missing):
             return
@@ -283,7 +285,7 @@ class LiveSignal(Generic[SignalT, FactorT]):
             mine.update(numbers)
             self._n_wanted += len(mine) - before
 
-    def _count(self, zone_rows: Ints, reason: str = "") -> None:
+    def _count(self, zone_rows: Codes | Ints, reason: str = "") -> None:
         counts = np.bincount(zone_rows) if len(zone_rows) else np.empty(0, dtype=np.int64)
         for row in np.flatnonzero(counts).tolist():
             zone = self._pages.zone(row)
@@ -325,11 +327,18 @@ class LiveSignal(Generic[SignalT, FactorT]):
     ) -> HourlyValues[SignalT, FactorT]:
         n_labels = len(self._pages.labels) + 1
         # One number for each pair of place and label; label 0 is "no value".
-        pairs = codes * np.int64(n_labels) + (found.label + 1)
-        counts = np.bincount(pairs, minlength=len(places) * n_labels)
+        # They take the labels' room, which is not needed any more: fresh memory is what costs here.
+        pairs = found.label if len(places) * n_labels < 2**31 else found.label.astype(np.int64)
+        counts = np.zeros(len(places) * n_labels, dtype=np.int64)
+        sums = np.zeros(len(counts))
+        for begin in range(0, len(codes), CHUNK_ROWS):
+            rows = slice(begin, begin + CHUNK_ROWS)
+            here = codes[rows] * np.int64(n_labels) + (found.label[rows] + 1)
+            counts += np.bincount(here, minlength=len(counts))
+            sums += np.bincount(here, weights=found.g_per_kwh[rows], minlength=len(counts))
+            pairs[rows] = here
         code_of_pair = np.full(len(counts), -1, dtype=np.int32)
         intensities: list[Intensity[SignalT, FactorT]] = []
-        sums = np.bincount(pairs, weights=found.g_per_kwh, minlength=len(counts))
         for pair in np.flatnonzero(counts).tolist():
             place_code, label_code = divmod(pair, n_labels)
             place, target = places[place_code], targets[place_code]
@@ -349,9 +358,10 @@ class LiveSignal(Generic[SignalT, FactorT]):
                 made = no_figure(self.kind, place.label, "annual", reason, len(place.members))
             code_of_pair[pair] = len(intensities)
             intensities.append(made)
-        return HourlyValues(
-            found.g_per_kwh, code_of_pair.take(pairs), tuple(intensities), found.fetch, self.position
-        )
+        for begin in range(0, len(codes), CHUNK_ROWS):
+            rows = slice(begin, begin + CHUNK_ROWS)
+            found.label[rows] = code_of_pair.take(pairs[rows])
+        return HourlyValues(found.g_per_kwh, found.label, tuple(intensities), found.fetch, self.position)
 
     def _describe(self, place: Place, target: _Target, label: Label) -> Intensity[SignalT, FactorT]:
         """Everything about a value of a place but the value."""
@@ -399,11 +409,11 @@ class LiveSignal(Generic[SignalT, FactorT]):
         return tuple(factor for factor in factors if factor.ln_g > 0)
 
 
-def _distinct(zone_rows: Ints, steps: Ints) -> list[tuple[int, list[int]]]:
+def _distinct(zone_rows: Codes | Ints, steps: Ints) -> list[tuple[int, list[int]]]:
     """The distinct steps of each zone; marked off in a table where that is smaller than sorting."""
     first = int(steps.min())
     many = int(steps.max()) - first + 1
-    keys = zone_rows * many + (steps - first)
+    keys = zone_rows * np.int64(many) + (steps - first)
     if many * (int(zone_rows.max()) + 1) <= 4 * len(keys) + 65_536:
         is_met = np.zeros(many * (int(zone_rows.max()) + 1), dtype=np.bool_)
         is_met[keys] = True
