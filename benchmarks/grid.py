@@ -1,7 +1,7 @@
 """Look-ups of 10 M calls across 50 zones and the 8,784 hours of a leap year, from a live signal's cache.
 
-Processor time, since the machine may be shared. The rival is DuckDB joining the same calls with the same values
-on one thread; it gives the bare value, without label, spread or fetch.
+Processor time, since the machine may be shared. The rival is DuckDB joining the same calls with the same
+values on one thread; it gives the bare value, without label, spread or fetch.
 """
 
 from __future__ import annotations
@@ -137,8 +137,10 @@ def _print_rival(
     intensity = {"zone": zones, "hour": hours, "g_per_kwh": values}
     grid = pyarrow.table({name: np.concatenate(parts) for name, parts in intensity.items()})
     asked = pyarrow.table({"zone": codes, "start_unix_ns": starts})
-    db.execute("CREATE TABLE intensity AS SELECT * FROM grid")
-    db.execute("CREATE TABLE calls AS SELECT * FROM asked")
+    for name, content in (("intensity", grid), ("calls", asked)):
+        db.register("arrow", content)
+        db.execute(f"CREATE TABLE {name} AS SELECT * FROM arrow")
+        db.unregister("arrow")
     query = (
         "SELECT sum(g_per_kwh) FROM calls JOIN intensity i "
         "ON calls.zone = i.zone AND calls.start_unix_ns // 3600000000000 = i.hour"

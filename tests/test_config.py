@@ -53,6 +53,11 @@ def test_an_option_on_the_command_line_wins_over_the_file(tmp_path):
     [
         ("gird: {}\n", "line 1: gird: Extra inputs are not permitted; allowed keys: edition, grid"),
         ("edition: '2026.11'\ngrid:\n  factor_type: marginal\n", "line 3: grid.factor_type"),
+        ("grid:\n  shapes: own.json\n", "grid: shapes are typical hours and need resolution: typical-hour"),
+        (
+            "grid: {resolution: typical-hour, shapes: own.json, signal: marginal, live: {feed: watttime}}\n",
+            "shapes multiply the edition's years, and none of those is marginal",
+        ),
         ("grid:\n  factor: direct\n", "allowed keys: signal, factor_type, resolution, live, cache"),
         ("deployments:\n- name: x\n  model: llama\n  batch: 0\n", "line 4: deployments.0.batch"),
         ("deployments:\n- name: x\n", "say which calls it serves: give a pattern other than *"),
@@ -130,3 +135,13 @@ def test_a_feed_of_another_kind_than_the_configured_one_is_refused(tmp_path):
 def test_marginal_without_a_feed_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="marginal needs a feed under live"):
         load_config(write(tmp_path, "grid: {signal: marginal}\n"))
+
+
+def test_own_typical_hours_that_cannot_be_used_are_named(tmp_path):
+    own = tmp_path / "own.json"
+    own.write_text("{}", encoding="utf-8")
+    config = load_config(write(tmp_path, f"grid: {{resolution: typical-hour, shapes: {own}}}\n"))
+    with pytest.raises(ValueError, match="not a file of typical hours; `wattspan grid shapes` makes one"):
+        config.estimator()
+    # They are not read where they are not used.
+    assert config.estimator(resolution="annual").grid.factor_type == "lifecycle"

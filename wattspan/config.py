@@ -9,12 +9,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from wattspan.estimator import Deployment, Estimator, Metered
-from wattspan.grid import Kind, Signal
+from wattspan.grid import Embedded, Kind, Signal
 from wattspan.grid.intensity import FactorType
 from wattspan.methodology import Edition
 
 if TYPE_CHECKING:
     from wattspan.grid.feeds.feed import Feed
+    from wattspan.grid.shape_file import OwnShapes
 
 
 class ConfigError(ValueError):
@@ -92,11 +93,20 @@ class GridSection(_Section):
     resolution: Literal["annual", "typical-hour"] = "annual"
     live: dict[str, Any] | None = None
     cache: Path = Path("wattspan-grid.sqlite")
+    shapes: Path | None = None
 
     @model_validator(mode="after")
     def _marginal_needs_a_feed(self) -> GridSection:
         if self.signal == "marginal" and self.live is None:
             raise ValueError("signal: marginal needs a feed under live: no embedded table is marginal")
+        return self
+
+    @model_validator(mode="after")
+    def _shapes_need_their_resolution(self) -> GridSection:
+        if self.shapes is not None and self.resolution != "typical-hour":
+            raise ValueError("shapes are typical hours and need resolution: typical-hour")
+        if self.shapes is not None and self.signal == "marginal":
+            raise ValueError("shapes multiply the edition's years, and none of those is marginal")
         return self
 
     @field_validator("live")
@@ -141,7 +151,7 @@ class Config(_Section):
             rules=self.regions,
             factor_type=factor_type,
             resolution=resolution,
-            grid=self._live_signal(edition, factor_type, resolution),
+            grid=self.grid_signal(edition, Kind(self.grid.signal, cast(FactorType, factor_type)), resolution),
         )
 
     def feed(self) -> Feed | None:
@@ -152,15 +162,37 @@ class Config(_Section):
 
         return make_feed(read_section(self.grid.live), Kind(self.grid.signal, self.grid.factor_type))
 
-    def _live_signal(self, edition: Edition, factor_type: str, resolution: str) -> Signal | None:
+    def grid_signal(self, edition: Edition, kind: Kind, resolution: str) -> Signal:
+        """The signal of `kind`: the feed's hours if one is configured, over the edition's figures.
+
+        Raises ShapeFileError for a file of typical hours that cannot be used, FeedSettingsError where a key
+        is not in the environment, ConfigError where the cache or a file cannot be used.
+        """
+        embedded: Signal | None = None
+        # The edition has no marginal figures, and average ones never stand in for them.
+        if kind.signal == "average":
+            shapes = self._shapes(kind) if resolution == "typical-hour" else None
+            embedded = Embedded(edition.folder, kind.factor_type, resolution, shapes=shapes)
         if self.grid.live is None:
-            return None
+            assert embedded is not None, "checked when the configuration was read"
+            return embedded
         # the clients of the feeds are an extra: only who configures a feed loads them
+        from wattspan.grid.cache import CacheError
+        from wattspan.grid.feeds.errors import FeedError
         from wattspan.grid.settings import open_signal, read_section
 
-        kind = Kind(self.grid.signal, cast(FactorType, factor_type))
         section = read_section(self.grid.live)
-        return open_signal(section, kind, edition.folder, self.grid.cache, resolution=resolution)
+        try:
+            return open_signal(section, kind, edition.folder, self.grid.cache, embedded)
+        except (CacheError, FeedError) as error:
+            raise ConfigError(f"grid: {error}") from error
+
+    def _shapes(self, kind: Kind) -> OwnShapes | None:
+        if self.grid.shapes is None:
+            return None
+        from wattspan.grid.shape_file import of_kind, read_shapes
+
+        return of_kind(read_shapes(self.grid.shapes), kind.factor_type, self.grid.shapes)
 
 
 def load_config(path: Path | None) -> Config:

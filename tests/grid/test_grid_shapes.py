@@ -105,7 +105,7 @@ def test_direct_hours_are_of_the_direct_table(edition, region):
 
 
 def test_zones_whose_direct_factors_are_zero_or_impossible_are_left_out(edition):
-    direct = Shapes(edition / "odbl" / "shapes_direct.csv")
+    direct = Shapes.read(edition / "odbl" / "shapes_direct.csv")
     assert [zone for zone in ("IS", "US-NW-DOPD", "BO", "HN", "RU-1", "IN-WE") if zone in direct] == []
     assert "US-MIDA-PJM" in direct
 
@@ -141,4 +141,4 @@ def test_a_table_with_a_month_out_of_order_is_refused(tmp_path):
     header = ",".join(["zone", "month", *(f"h{hour:02d}" for hour in range(24))])
     path.write_text(header + "\nDE,2," + ",".join(["1"] * 24) + "\n")
     with pytest.raises(EditionTableError, match="month 2 of DE is out of order"):
-        Shapes(path)
+        Shapes.read(path)

@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 import wattspan
-from wattspan.cli import doctor, edition, enrich, estimate, explain, models, regions, serve, whatif, when
+from wattspan.cli import (
+    doctor,
+    edition,
+    enrich,
+    estimate,
+    explain,
+    grid,
+    models,
+    regions,
+    serve,
+    whatif,
+    when,
+)
 
 app = typer.Typer(
     help="Energy and carbon on LLM inference spans, with an honest band.",
@@ -43,6 +55,7 @@ app.command("serve")(serve.serve)
 app.add_typer(models.app, name="models")
 app.add_typer(edition.app, name="edition")
 app.command("regions")(regions.regions)
+app.add_typer(grid.app, name="grid")
 app.command("doctor")(doctor.doctor)
 
 

@@ -94,16 +94,16 @@ class TypicalHours:
         hours = np.arange(first, -(-end_unix_s // HOUR_S), dtype=np.int64)
         codes = np.zeros(len(hours), dtype=np.int32)
         factors = self._grid.hour_factors((intensity.shape_zone,), codes, hours * HOUR_NS)
-        hour_key = f"zone:{intensity.zone}" if intensity.shape_zone else ""
+        hour_key = next((factor.key for factor in intensity.factors if factor.key.startswith("zone:")), "")
         return Outlook(
             kind=intensity.kind,
             resolution=intensity.resolution,
-            source=f"{intensity.source} {intensity.vintage}",
+            source=intensity.origin,
             first_unix_s=first * HOUR_S,
             step_s=HOUR_S,
             g_per_kwh=intensity.g_per_kwh * factors,
             factors=intensity.factors,
-            hour_key=hour_key,
+            hour_key=hour_key if intensity.shape_zone else "",
         )
 
 

@@ -494,7 +494,7 @@ _TEXTS: dict[str, Callable[[Plan], str]] = {
     "region": lambda plan: plan.place.label,
     "region_source": lambda plan: plan.place.source,
     "zone": lambda plan: plan.intensity.zone,
-    "grid_source": lambda plan: f"{plan.intensity.source} {plan.intensity.vintage or ''}".strip(),
+    "grid_source": lambda plan: plan.intensity.origin,
     "grid_resolution": lambda plan: plan.intensity.resolution,
     "grid_accounting": lambda plan: plan.intensity.accounting,
     "grid_reason": lambda plan: plan.intensity.reason,

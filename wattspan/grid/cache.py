@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+from weakref import finalize
 
 import numpy as np
 
@@ -122,6 +123,30 @@ class Vintage(NamedTuple):
     fetch: Fetch
 
 
+class Holding(NamedTuple):
+    """What a cache holds of one zone of one feed and kind."""
+
+    feed: str
+    kind: Kind
+    zone: str
+    fetches: int
+    last_fetched_unix_s: int
+    first_unix_s: int | None
+    last_unix_s: int | None
+    """Start of the last value, measured or forecast; None where the feed gave none."""
+    source: str
+    vintage: str
+    """What the feed said of its data with the latest answer."""
+    measured: int
+    """Starts with a measured value."""
+    forecast: int
+    """Starts with a forecast."""
+    estimated: int
+    """Of `measured`: starts with a value that the feed estimated, in whichever answer."""
+    values: int
+    """All values, revised ones with those before them."""
+
+
 class Cache:
     """The file, or memory (":memory:"). Safe to share between threads and, as a file, between processes."""
 
@@ -136,6 +161,7 @@ class Cache:
             if self.path != ":memory:":
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             self._db = sqlite3.connect(self.path, timeout=30.0, isolation_level=None, check_same_thread=False)
+            finalize(self, self._db.close)
             self._prepare()
         except (OSError, sqlite3.Error) as error:
             raise CacheError(
@@ -159,6 +185,12 @@ class Cache:
                 self._db.execute(insert, key)
                 found = self._db.execute(query, key).fetchone()
             return int(found[0])
+
+    def signals(self) -> list[tuple[int, str, Kind]]:
+        """(number, feed, kind) of every signal, in the order in which they came."""
+        with self._lock:
+            rows = self._db.execute("SELECT id, feed, signal, factor_type FROM signal ORDER BY id").fetchall()
+        return [(number, feed, Kind(signal, factor_type)) for number, feed, signal, factor_type in rows]
 
     def kind(self, signal: int) -> Kind:
         """Kind of every value of a signal."""
@@ -236,6 +268,37 @@ class Cache:
         )
         with self._lock:
             return self._db.execute(query, (signal, after, until)).fetchall()
+
+    def zones(self, signal: int) -> list[str]:
+        """Zones that were asked for, by name."""
+        query = "SELECT DISTINCT zone FROM fetch WHERE signal_id = ? ORDER BY zone"
+        with self._lock:
+            return [zone for (zone,) in self._db.execute(query, (signal,))]
+
+    def holdings(self) -> list[Holding]:
+        """What is there, a row for each feed, kind and zone."""
+        query = (
+            "SELECT s.feed, s.signal, s.factor_type, f.zone, count(DISTINCT f.id), max(f.fetched_unix_s), "
+            "min(f.first_unix_s), max(f.last_unix_s), max(f.source), "
+            "(SELECT vintage FROM fetch v WHERE v.signal_id = f.signal_id AND v.zone = f.zone "
+            "ORDER BY v.id DESC LIMIT 1), "
+            "(SELECT count(DISTINCT start_unix_s) FROM value v WHERE v.signal_id = f.signal_id "
+            "AND v.zone = f.zone AND NOT v.is_forecast), "
+            "(SELECT count(DISTINCT start_unix_s) FROM value v WHERE v.signal_id = f.signal_id "
+            "AND v.zone = f.zone AND v.is_forecast), "
+            "(SELECT count(DISTINCT start_unix_s) FROM value v WHERE v.signal_id = f.signal_id "
+            "AND v.zone = f.zone AND NOT v.is_forecast AND v.is_estimated), "
+            "(SELECT count(*) FROM value v WHERE v.signal_id = f.signal_id AND v.zone = f.zone) "
+            "FROM fetch f JOIN signal s ON s.id = f.signal_id GROUP BY s.id, f.zone ORDER BY s.id, f.zone"
+        )
+        with self._lock:
+            rows = self._db.execute(query).fetchall()
+        return [Holding(feed, Kind(signal, factor), *rest) for feed, signal, factor, *rest in rows]
+
+    def size_bytes(self) -> int:
+        """Size of the file with what waits in its write-ahead log; 0 in memory."""
+        parts = (self.path, f"{self.path}-wal")
+        return sum(os.stat(part).st_size for part in parts if os.path.exists(part))
 
     def extent(self, signal: int, zone: str, position: int) -> tuple[int, int] | None:
         """First and last start of the values of a zone at a position; None where it has none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, NamedTuple
@@ -22,12 +22,16 @@ from wattspan.grid.intensity import (
     Ints,
     Kind,
     LifecycleT,
+    MixedKindsError,
     Resolution,
     combined_sigma,
+    kind_text,
     no_figure,
 )
+from wattspan.grid.shape_file import OwnShapes
 from wattspan.grid.shapes import Shapes
 from wattspan.grid.tables import Cell, Tables, nearest, parent_of
+from wattspan.grid.typical import ZoneShape
 from wattspan.places import Place, Region
 
 ELECTRICITY_MAPS = "Electricity Maps"
@@ -66,11 +70,14 @@ class Embedded(Generic[LifecycleT]):
         resolution: str = "annual",
         *,
         use_odbl: bool = True,
+        shapes: OwnShapes[LifecycleT] | None = None,
     ) -> None:
         """`edition`: directory of the edition; tables are read when first needed.
 
+        `shapes`: typical hours of the user's own, taken before the edition's; they multiply the same annual
+        figures, and are not used with `annual`.
         Raises ValueError for an unknown factor type or resolution, EditionTableError where an open table is
-        missing.
+        missing, MixedKindsError for shapes of another kind.
         """
         if factor_type not in _KINDS:
             raise ValueError(f"factor_type is {factor_type!r}; allowed: {', '.join(_KINDS)}")
@@ -78,6 +85,11 @@ class Embedded(Generic[LifecycleT]):
             raise ValueError(f"resolution is {resolution!r}; allowed: annual, typical-hour")
         self._kind: Kind[Average, LifecycleT] = _KINDS[factor_type]
         self._is_hourly = resolution == "typical-hour"
+        if shapes is not None and shapes.kind != self._kind:
+            raise MixedKindsError(
+                f"{kind_text(shapes.kind)} typical hours cannot multiply {kind_text(self._kind)} years"
+            )
+        self._own: Mapping[str, ZoneShape] = shapes.zones if shapes and self._is_hourly else {}
         self._tables = Tables(edition, use_odbl=use_odbl)
         self._remembered: dict[tuple[str, int], Intensity[Average, LifecycleT]] = {}
 
@@ -117,9 +129,12 @@ class Embedded(Generic[LifecycleT]):
 
     @cached_property
     def _shapes(self) -> Shapes | None:
-        if not (self._is_hourly and self._tables.has_odbl):
+        if not self._is_hourly or not (self._tables.has_odbl or self._own):
             return None
-        return Shapes(self._tables.shapes(self._kind.factor_type))
+        table = Shapes({})
+        if self._tables.has_odbl:
+            table = Shapes.read(self._tables.shapes(self._kind.factor_type))
+        return table.under({zone: shape.factors for zone, shape in self._own.items()})
 
     def _at(self, place: Place, year: int) -> Intensity[Average, LifecycleT]:
         if not place.members:
@@ -158,6 +173,7 @@ class Embedded(Generic[LifecycleT]):
             source=figure.source,
             is_estimated=figure.is_estimated,
             shape_zone=figure.shape_zone,
+            shape_source=self._shape_source(figure.shape_zone),
             factors=figure.factors,
         )
 
@@ -302,12 +318,14 @@ class Embedded(Generic[LifecycleT]):
         self, region: Region, area: str, cell: Cell, year: int, accounting: Accounting, source: str
     ) -> _Figure:
         """A figure of another method than the zone's own table."""
+        # The edition's hours belong to its own table of zones; one's own go with whatever year there is.
+        shape = region.zone if region.zone in self._own else ""
         factors = (
-            *self._zone(region.zone, ""),
+            *self._zone(region.zone, shape),
             Factor(f"grid method:{source.split(',', 1)[0]}", self._ln_g("other_method")),
             *self._age(area, cell, year),
         )
-        return _Figure(cell.value, area, cell.year, accounting, source, False, factors)
+        return _Figure(cell.value, area, cell.year, accounting, source, False, factors, shape)
 
     def _ln_g(self, key: str) -> float:
         return math.log(self._tables.spreads[key])
@@ -318,8 +336,15 @@ class Embedded(Generic[LifecycleT]):
             return ""
         return next((name for name in (zone, parent_of(zone)) if name in self._shapes), "")
 
+    def _shape_source(self, zone: str) -> str:
+        own = self._own.get(zone)
+        return f"{own.source}, {own.vintage}" if own else ""
+
     def _zone(self, zone: str, shape_zone: str) -> tuple[Factor, ...]:
         """How far the hours of a zone lie from its value: measured, or its country's, or as elsewhere."""
+        own = self._own.get(shape_zone)
+        if own is not None:
+            return (Factor(f"zone:{zone}", math.log(own.g)),) if own.g > 1 else ()
         tables, kind = self._tables, self._kind.factor_type
         resolution = self._resolution(shape_zone)
         for name in (zone, parent_of(zone)):

@@ -89,6 +89,8 @@ class Intensity(Generic[SignalT, FactorT]):
     """Most of the hours behind the figure were estimated upstream, not measured."""
     shape_zone: str = ""
     """Zone whose month and hour factors apply (`hour_factors`); "" where the figure holds for every hour."""
+    shape_source: str = ""
+    """Where those factors come from, and of when; "" where they are the edition's own."""
     members: int = 1
     """Regions behind the figure; 0 for the world."""
     covered: int = 1
@@ -106,6 +108,12 @@ class Intensity(Generic[SignalT, FactorT]):
     def factor_type(self) -> FactorT:
         """lifecycle or direct."""
         return self.kind.factor_type
+
+    @property
+    def origin(self) -> str:
+        """Source and vintage, and those of the hours where they are not the edition's own."""
+        year = f"{self.source} {self.vintage or ''}".strip()
+        return f"{year} x typical hours of {self.shape_source}" if self.shape_source else year
 
     @property
     def has_figure(self) -> bool:

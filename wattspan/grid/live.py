@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Generic, NamedTuple
@@ -196,6 +196,25 @@ class LiveSignal(Generic[SignalT, FactorT]):
         with self._lock:
             since = time.monotonic() - within_s
             return [zone for zone, moment in self._seen.items() if moment >= since]
+
+    def see(self, zones: Iterable[str]) -> None:
+        """Treat zones, by the feed's names, as those of ongoing traffic: they are kept up to date."""
+        with self._lock:
+            self._seen.update(dict.fromkeys(zones, time.monotonic()))
+
+    def lacking(self, wants: Iterable[Want]) -> list[Want]:
+        """Of steps once wanted, those that still have no value."""
+        with self._lock:
+            self._pages.advance()
+            found = []
+            for want in wants:
+                numbers = np.array(sorted(want.steps), dtype=np.int64)
+                starts = np.array([self.feed.step.start_unix_s(n) for n in numbers.tolist()], dtype=np.int64)
+                rows = np.full(len(starts), self._pages.zone_row(want.zone), dtype=np.int32)
+                missing = numbers[self._pages.look(rows, starts * NS_PER_S).label < 0]
+                if len(missing):
+                    found.append(Want(want.zone, frozenset(missing.tolist())))
+            return found
 
     def to_locate(self, before_unix_s: int) -> list[Region]:
         """Regions seen whose zone the feed was not asked for, or last before a moment."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,8 +13,10 @@ from wattspan.grid.feeds.errors import FeedError
 from wattspan.grid.feeds.series import Flags
 from wattspan.grid.feeds.times import DAY_S, HOUR_S
 from wattspan.grid.intensity import Ints
-from wattspan.grid.live import LiveSignal
+from wattspan.grid.live import LiveSignal, Want
 from wattspan.grid.pages import CARRIED_YEARS
+
+_LOG = logging.getLogger(__name__)
 
 _TAIL_S = DAY_S
 """Zones of ongoing traffic are kept up to date over so long."""
@@ -51,6 +54,30 @@ class Round:
     """What the feed warned of."""
     errors: list[FeedError] = field(default_factory=list)
 
+    def add(self, other: Round) -> None:
+        """Add what another round did."""
+        self.ranges += other.ranges
+        self.new += other.new
+        self.revised += other.revised
+        self.rejected += other.rejected
+        self.warnings += other.warnings
+        self.errors += other.errors
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What `Prefetcher.fill` found wanting, and what came of it."""
+
+    wanted: dict[str, set[int]]
+    """Steps that calls wanted and the cache did not have, by zone as the feed calls it."""
+    lacking: dict[str, set[int]]
+    """Of those, the ones that are not there now either."""
+    unlocated: list[str]
+    """Regions whose zone the feed has not told yet."""
+    round: Round
+    ranges: int
+    """Ranges that were, or would be, asked for."""
+
 
 class Prefetcher:
     """Fills the cache of one signal, by `round` or from a thread between `start` and `stop`."""
@@ -59,19 +86,52 @@ class Prefetcher:
         """`interval_s`: pause between the rounds of the thread."""
         self.signal = signal
         self.interval_s = interval_s
+        self.on_range: Callable[[str, int, int], None] = lambda zone, start, end: None
+        """Told of each range before it is asked for."""
         self._owed: dict[str, set[int]] = {}
         self._blocked: dict[str, float] = {}
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
+    def fill(self, look_up: Callable[[], None], *, is_dry: bool = False) -> Filled:
+        """Ask for all hours that `look_up` finds wanting, and say which ones came.
+
+        `look_up` looks up every call once (`LiveSignal.hourly`); twice where the feed's zones of some regions
+        had to be asked for first. `is_dry`: only say what would be asked for. Errors of the feed are in the
+        result.
+        """
+        wanted: dict[str, set[int]] = {}
+        done = Round()
+        for _ in range(2):
+            look_up()
+            wants = self.signal.wanted()
+            for want in wants:
+                wanted.setdefault(want.zone, set()).update(want.steps)
+            self.owe(wants)
+            unlocated = self.signal.to_locate(0)
+            ranges = sum(map(len, self.ranges_due().values()))
+            if is_dry:
+                return Filled(wanted, wanted, [f"{r.cloud}/{r.name}" for r in unlocated], done, ranges)
+            done.add(self.round())
+            if not unlocated:
+                break
+        left = self.signal.lacking([Want(zone, frozenset(steps)) for zone, steps in wanted.items()])
+        names = [f"{region.cloud}/{region.name}" for region in self.signal.to_locate(0)]
+        return Filled(wanted, {want.zone: set(want.steps) for want in left}, names, done, done.ranges)
+
+    def ranges_due(self) -> dict[str, list[tuple[int, int]]]:
+        """What the next round would ask for, by zone: (start, end) in Unix seconds. Nothing is asked."""
+        self.owe(self.signal.wanted())
+        now = self.signal.feed.now_unix_s()
+        zones = dict.fromkeys([*self._owed, *self.signal.zones_seen(_SEEN_S)])
+        due = {zone: self._due(zone, now) for zone in zones if not self._is_blocked(zone, now)}
+        return {zone: ranges for zone, ranges in due.items() if ranges}
+
     def round(self) -> Round:
         """Ask once for everything that is due. Errors of the feed are in the result, never raised."""
         done = Round()
         now = self.signal.feed.now_unix_s()
-        for want in self.signal.wanted():
-            if sum(map(len, self._owed.values())) >= _MAX_OWED:
-                break
-            self._owed.setdefault(want.zone, set()).update(want.steps)
+        self.owe(self.signal.wanted())
         if self._is_blocked("", now):
             return done
         self._locate(done, now)
@@ -79,6 +139,13 @@ class Prefetcher:
             if not self._is_blocked(zone, now) and not self._fetch(zone, done, now):
                 break
         return done
+
+    def owe(self, wants: Iterable[Want]) -> None:
+        """Ask for these too, from the next round on."""
+        for want in wants:
+            if sum(map(len, self._owed.values())) >= _MAX_OWED:
+                break
+            self._owed.setdefault(want.zone, set()).update(want.steps)
 
     def start(self) -> None:
         """Run rounds in a thread of its own until `stop`."""
@@ -95,7 +162,13 @@ class Prefetcher:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            self.round()
+            try:
+                self.round()
+            except Exception:
+                # A full disk, say. Calls get coarser values meanwhile, and the next round tries again.
+                _LOG.exception(
+                    "a round of the grid prefetch failed; the next one is in %g s", self.interval_s
+                )
             self._stopped.wait(self.interval_s)
 
     def _is_blocked(self, zone: str, now: int) -> bool:
@@ -117,6 +190,7 @@ class Prefetcher:
             if self._stopped.is_set():
                 return False
             done.ranges += 1
+            self.on_range(zone, start, end)
             try:
                 for series in self.signal.feed.fetch(zone, start, end):
                     added = self.signal.cache.add(self.signal.signal_id, series)

@@ -12,9 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from wattspan.grid.cache import Cache
-from wattspan.grid.embedded import Embedded
 from wattspan.grid.feeds.feed import Feed
-from wattspan.grid.intensity import Accounting, FactorType, Kind, SignalName
+from wattspan.grid.intensity import Accounting, FactorType, Kind, Signal, SignalName
 from wattspan.grid.live import LiveSignal, Spreads
 
 Period = Literal[300, 900, 1800, 3600]
@@ -122,16 +121,15 @@ def make_feed(section: FeedSection, kind: Kind) -> Feed:
 
 
 def open_signal(
-    section: FeedSection, kind: Kind, edition: Path, cache: Path | str, *, resolution: str = "annual"
+    section: FeedSection, kind: Kind, edition: Path, cache: Path | str, fallback: Signal | None
 ) -> LiveSignal:
-    """The signal of a section, with the edition's figures of the same kind behind it where there are any.
+    """The signal of a section.
 
-    `resolution`: of the figures behind it, annual or typical-hour. Raises as `make_feed`, CacheError where
-    the cache cannot be used, FeedFileError where a file of the user's own cannot be read.
+    `fallback`: coarser figures of the same kind; None where there are none, as for every marginal signal.
+    Raises as `make_feed`, CacheError where the cache cannot be used, FeedFileError where a file of the
+    user's own cannot be read.
     """
     feed = make_feed(section, kind)
-    # The edition has no marginal figures, and average ones never stand in for them.
-    fallback = Embedded(edition, kind.factor_type, resolution) if kind.signal == "average" else None
     signal = LiveSignal(feed, Cache(cache), fallback, spreads=Spreads.of(edition, feed))
     if isinstance(section, FileSection):
         _load_file(signal)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,16 @@ _NS_PER_HOUR = 3_600_000_000_000
 class Shapes:
     """A factor for each zone, month and hour (UTC), relative to the zone's annual mean."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, zones: Mapping[str, Floats]) -> None:
+        """`zones`: float64[12, 24] of each zone, January and 00:00 UTC first."""
+        # Row 0 is for calls whose zone has no factors.
+        self._index = {zone: i for i, zone in enumerate(zones, start=1)}
+        self._cube = np.ones((len(zones) + 1, 12, 24))
+        for row, factors in enumerate(zones.values(), start=1):
+            self._cube[row] = factors
+
+    @classmethod
+    def read(cls, path: Path) -> Shapes:
         """Read a table of 12 rows a zone. Raises EditionTableError where a zone lacks a month."""
         names: list[str] = []
         rows: list[list[str]] = []
@@ -31,11 +40,12 @@ class Shapes:
             rows.append(factors)
         if len(rows) != 12 * len(names):
             raise EditionTableError(f"{path}: the last zone has fewer than 12 months")
-        # Row 0 is for calls whose zone has no factors.
-        self._index = {zone: i for i, zone in enumerate(names, start=1)}
-        self._cube = np.ones((len(names) + 1, 12, 24))
-        if rows:
-            self._cube[1:] = np.asarray(rows, dtype=np.float64).reshape(-1, 12, 24)
+        cube = np.asarray(rows, dtype=np.float64).reshape(-1, 12, 24)
+        return cls(dict(zip(names, cube, strict=True)))
+
+    def under(self, others: Mapping[str, Floats]) -> Shapes:
+        """These shapes, where no other one is given for a zone."""
+        return Shapes({zone: self._cube[row] for zone, row in self._index.items()} | dict(others))
 
     def __contains__(self, zone: str) -> bool:
         return zone in self._index

@@ -244,8 +244,10 @@ def test_limit_is_waited_for_as_long_as_the_feed_said(
 def test_file_that_disappears_leaves_the_coarse_figure_of_its_kind(
     tmp_path: Path, edition: Path, region
 ) -> None:
-    feed = FileFeed(tmp_path / "gone.csv", kind=LIFECYCLE)
-    signal = LiveSignal(feed, Cache(":memory:"), Embedded(edition))
+    path = tmp_path / "gone.csv"
+    path.write_text("zone,time,value\nFR,2026-03-03T10:00Z,40\n", encoding="utf-8")
+    signal = LiveSignal(FileFeed(path, kind=LIFECYCLE), Cache(":memory:"), Embedded(edition))
+    path.unlink()
     place = region("aws/eu-central-1")
     check_that_no_kind_changed(signal, place, LIFECYCLE)
     (error,) = Prefetcher(signal).round().errors

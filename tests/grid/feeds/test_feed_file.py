@@ -131,3 +131,41 @@ def test_what_is_no_parquet_is_said(tmp_path: Path) -> None:
     path.write_bytes(b"zone,time,value\n")
     with pytest.raises(FeedFileError, match="is no Parquet file"):
         list(FileFeed(path, kind=KIND).fetch("DE", *DAY))
+
+
+def test_hours_of_a_zone_half_an_hour_off_are_two_half_hours_each(tmp_path: Path) -> None:
+    text = "zone,time,value\nIN-WE,2026-03-29T05:00,700\nIN-WE,2026-03-29T06:00,710\n"
+    feed = FileFeed(write(tmp_path, text), kind=KIND, timezone="Asia/Kolkata")
+    (series,) = feed.everything()
+    first = unix_s("2026-03-28T23:30Z")
+    assert (feed.step.seconds, series.period_s, series.resolution) == (1800, 1800, "hour")
+    assert series.start_unix_s.tolist() == [first, first + 1800, first + 3600, first + 5400]
+    assert series.g_per_kwh.tolist() == [700.0, 700.0, 710.0, 710.0]
+
+
+def test_three_quarters_of_an_hour_off_makes_quarters_also_for_the_files_other_zones(tmp_path: Path) -> None:
+    text = "zone,time,value\nNP,2026-03-29T05:00+05:45,20\nDE,2026-03-29T00:00Z,300\n"
+    feed = FileFeed(write(tmp_path, text), kind=KIND)
+    nepal, germany = feed.everything()
+    assert feed.step.seconds == 900
+    assert nepal.start_unix_s[0] == unix_s("2026-03-28T23:15Z")
+    assert germany.g_per_kwh.tolist() == [300.0] * 4
+
+
+def test_half_past_the_hour_is_a_start_only_where_the_clock_has_its_hour_there(tmp_path: Path) -> None:
+    in_utc = "zone,time,value\nIN-WE,2026-03-29T00:30Z,700\n"
+    with pytest.raises(FeedFileError, match="is not the start of a period"):
+        list(FileFeed(write(tmp_path, in_utc), kind=KIND).everything())
+    (series,) = FileFeed(write(tmp_path, in_utc), kind=KIND, timezone="Asia/Kolkata").everything()
+    assert series.g_per_kwh.tolist() == [700.0, 700.0]
+    text = "zone,time,value\nIN-WE,2026-03-29T06:15+05:30,700\n"
+    with pytest.raises(FeedFileError, match="is not the start of a period"):
+        list(FileFeed(write(tmp_path, text), kind=KIND).everything())
+
+
+def test_file_that_changes_its_part_of_an_hour_is_refused(tmp_path: Path) -> None:
+    feed = FileFeed(write(tmp_path, "zone,time,value\nDE,2026-03-29T00:00Z,1\n"), kind=KIND)
+    assert feed.step.seconds == 3600
+    write(tmp_path, "zone,time,value\nIN-WE,2026-03-29T05:00+05:30,1\n")
+    with pytest.raises(FeedFileError, match="now has times off UTC by another part of an hour; start anew"):
+        list(feed.everything())

@@ -10,8 +10,11 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from tests.grid.server.apis import TOKEN, unix_s
+from wattspan.config import load_config
+from wattspan.grid import Embedded
 from wattspan.grid.feeds.errors import FeedFileError
 from wattspan.grid.intensity import Kind
+from wattspan.grid.live import LiveSignal
 from wattspan.grid.settings import FeedSection, FeedSettingsError, make_feed, open_signal
 
 LIFECYCLE, DIRECT, MARGINAL = (
@@ -98,7 +101,7 @@ def test_file_is_there_before_the_first_call(tmp_path: Path, edition: Path, regi
     path = tmp_path / "own.csv"
     path.write_text("zone,time,value\nFR,2026-03-03T10:00Z,40\n", encoding="utf-8")
     own = section(feed="file", path=str(path), signal="average", factor_type="lifecycle")
-    signal = open_signal(own, LIFECYCLE, edition, tmp_path / "grid.sqlite")
+    signal = open_signal(own, LIFECYCLE, edition, tmp_path / "grid.sqlite", Embedded(edition))
     moment = np.array([unix_s("2026-03-03T10:30Z")]) * 10**9
     found = signal.hourly([region("aws/eu-west-3")], np.zeros(1, dtype=np.int32), moment)
     assert found.g_per_kwh.tolist() == [40.0]
@@ -110,18 +113,22 @@ def test_file_is_there_before_the_first_call(tmp_path: Path, edition: Path, regi
 def test_file_that_is_not_there_is_an_error_at_once(tmp_path: Path, edition: Path) -> None:
     own = section(feed="file", path="none.csv", signal="average", factor_type="lifecycle")
     with pytest.raises(FeedFileError, match=r"none\.csv: cannot be read"):
-        open_signal(own, LIFECYCLE, edition, ":memory:")
+        open_signal(own, LIFECYCLE, edition, ":memory:", Embedded(edition))
 
 
-def test_marginal_signal_has_nothing_behind_it(tmp_path: Path, edition: Path) -> None:
-    signal = open_signal(section(feed="watttime"), MARGINAL, edition, tmp_path / "grid.sqlite")
-    assert signal.fallback is None
-    signal.feed.close()  # type: ignore[attr-defined]
-    signal.cache.close()
+def test_marginal_signal_of_a_configuration_has_nothing_behind_it(tmp_path: Path) -> None:
+    path = tmp_path / "wattspan.yaml"
+    path.write_text(
+        "grid: {signal: marginal, factor_type: direct, cache: ':memory:', live: {feed: watttime}}\n",
+        encoding="utf-8",
+    )
+    signal = load_config(path).estimator().grid
+    assert isinstance(signal, LiveSignal)
+    assert (signal.kind, signal.fallback) == (MARGINAL, None)
 
 
 def test_spreads_come_from_the_edition(tmp_path: Path, edition: Path) -> None:
-    signal = open_signal(section(feed="uk-carbon-intensity"), DIRECT, edition, tmp_path / "grid.sqlite")
+    signal = open_signal(section(feed="uk-carbon-intensity"), DIRECT, edition, tmp_path / "grid.sqlite", None)
     # Of spreads.csv: other_method 1.346, unmeasured/direct/annual 2.09, year_of_age 1.151.
     assert np.exp(signal.spreads[1:]).tolist() == pytest.approx([1.346, 2.09, 1.151])
     assert np.exp(signal.spreads.revision_ln_g) == pytest.approx(1.0591, abs=5e-5)

@@ -23,6 +23,7 @@ from wattspan.places import Region
 COLUMNS = ("zone", "time", "value")
 UNITS = {"g/kWh": 1.0, "kg/MWh": 1.0, "lb/MWh": G_PER_KWH_FROM_LB_PER_MWH}
 
+_QUARTER_S = 900
 _TRUE = frozenset({"true", "1", "yes"})
 _FALSE = frozenset({"false", "0", "no", ""})
 
@@ -31,6 +32,7 @@ class _Row(NamedTuple):
     line: int
     zone: str
     start: int
+    """Start of the period, UTC."""
     value: float | None
     is_estimated: bool
 
@@ -40,6 +42,7 @@ class FileFeed(Generic[SignalT, FactorT]):
 
     CSV has a header with `zone`, `time`, `value` and, if wanted, `estimated` (true or false); an empty value
     is an hour without one. Times are ISO 8601 with their offset; without one, `timezone` must be given.
+    Hours of zones half an hour or three quarters off UTC are cut into values of that length.
     """
 
     def __init__(
@@ -64,7 +67,8 @@ class FileFeed(Generic[SignalT, FactorT]):
         if period_s not in SECONDS_OF_STEPS:
             what = f"period_s is {period_s}"
             raise FeedFileError(f"file {path}", what, f"allowed: {', '.join(map(str, SECONDS_OF_STEPS))}")
-        self.step = Step(period_s)
+        self._period_s = period_s
+        self._step: Step | None = None
         self._per = UNITS[unit]
         self._shift_s = period_s if time_is == "end" else 0
         self._resolution: Resolution = "5-minute" if period_s == 300 else "hour"
@@ -75,6 +79,14 @@ class FileFeed(Generic[SignalT, FactorT]):
             raise FeedFileError(f"file {path}", what, step) from error
         self._digest = ""
         self._zones: dict[str, list[_Row]] = {}
+
+    @property
+    def step(self) -> Step:
+        """The period, or the part of it by which the file's zones are off UTC. Raises FeedFileError."""
+        if self._step is None:
+            self._read()
+        assert self._step is not None
+        return self._step
 
     def now_unix_s(self) -> int:
         """The time by our clock."""
@@ -106,21 +118,19 @@ class FileFeed(Generic[SignalT, FactorT]):
         self._read()
         for zone, rows in self._zones.items():
             starts = [row.start for row in rows]
-            yield self._series(zone, min(starts), max(starts) + self.step.seconds)
+            yield self._series(zone, min(starts), max(starts) + self._period_s)
 
     def forecast(self, zone: str, hours: int) -> Series[SignalT, FactorT]:
         """A file has none: raises FeedRequestError."""
         raise FeedRequestError(self.name, "it has no forecast", "take another feed for forecasts", zone=zone)
 
     def _series(self, zone: str, start: int, end: int) -> Series[SignalT, FactorT]:
-        points = Points(start, end, self.step.seconds)
+        step_s = self.step.seconds
+        points = Points(start, end, step_s)
         for row in self._zones[zone]:
-            if not start <= row.start < end:
-                continue
-            try:
-                points.add(row.start, row.value, estimated=row.is_estimated, per=self._per)
-            except ValueError as error:
-                points.reject(f"line {row.line}: {error}")
+            for moment in range(row.start, row.start + self._period_s, step_s):
+                if start <= moment < end:
+                    points.add(moment, row.value, estimated=row.is_estimated, per=self._per)
         return points.series(
             zone=zone,
             kind=self.kind,
@@ -145,7 +155,11 @@ class FileFeed(Generic[SignalT, FactorT]):
         for line, zone, time, value, estimated in raw:
             row = self._row(line, zone, time, value, estimated, seen)
             zones.setdefault(row.zone, []).append(row)
-        self._zones, self._digest = zones, digest
+        off_s = (row.start % self._period_s for rows in zones.values() for row in rows)
+        step = Step(math.gcd(self._period_s, *off_s))
+        if self._step not in (None, step):
+            raise self._error("now has times off UTC by another part of an hour", "start anew to use it")
+        self._zones, self._digest, self._step = zones, digest, step
 
     def _row(
         self, line: int, zone: Any, time: Any, value: Any, estimated: Any, seen: set[tuple[str, dt.datetime]]
@@ -155,11 +169,20 @@ class FileFeed(Generic[SignalT, FactorT]):
         flag = str(estimated).strip().lower() if estimated is not None else ""
         if flag not in _TRUE | _FALSE:
             raise self._error(f"line {line}: estimated is {estimated!r}", "write true or false")
-        start = self._start(line, zone, time, seen) - self._shift_s
-        if start % self.step.seconds:
+        moment = self._start(line, zone, time, seen)
+        start = int(moment.timestamp()) - self._shift_s
+        if not self._is_aligned(start, moment):
             what = f"line {line}: {time} is not the {'end' if self._shift_s else 'start'} of a period"
-            raise self._error(what, f"a period has {self.step.seconds} s; set period_s if it is another")
+            raise self._error(what, f"a period has {self._period_s} s; set period_s if it is another")
         return _Row(line, zone, start, self._value(line, value), flag in _TRUE)
+
+    def _is_aligned(self, start: int, moment: dt.datetime) -> bool:
+        """Periods begin on the clock of UTC, or on that of a zone half an hour or so off it."""
+        if start % self._period_s == 0:
+            return True
+        offset = (moment.astimezone(self._timezone) if self._timezone else moment).utcoffset()
+        off_s = int(offset.total_seconds()) if offset else 0
+        return start % _QUARTER_S == 0 and (start + off_s) % self._period_s == 0
 
     def _value(self, line: int, value: Any) -> float | None:
         if value is None or (isinstance(value, str) and not value.strip()):
@@ -170,16 +193,14 @@ class FileFeed(Generic[SignalT, FactorT]):
             raise self._error(f"line {line}: value is {value!r}", "write a number, or nothing") from None
         return None if math.isnan(number) else number
 
-    def _start(self, line: int, zone: str, time: Any, seen: set[tuple[str, dt.datetime]]) -> int:
+    def _start(self, line: int, zone: str, time: Any, seen: set[tuple[str, dt.datetime]]) -> dt.datetime:
         try:
             moment = time if isinstance(time, dt.datetime) else dt.datetime.fromisoformat(str(time).strip())
         except ValueError:
             raise self._error(
                 f"line {line}: time is {time!r}", "write it as 2026-03-29T01:00Z or with another offset"
             ) from None
-        if moment.tzinfo is None:
-            moment = self._local(line, zone, moment, seen)
-        return int(moment.timestamp())
+        return self._local(line, zone, moment, seen) if moment.tzinfo is None else moment
 
     def _local(
         self, line: int, zone: str, naive: dt.datetime, seen: set[tuple[str, dt.datetime]]

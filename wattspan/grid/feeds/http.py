@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
 from urllib.parse import quote, urlsplit
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 from wattspan.grid.feeds.errors import (
     FeedAccessError,
@@ -110,6 +110,8 @@ class Client:
             follow_redirects=False,
             headers={"User-Agent": "wattspan", "Accept": "application/json"},
         )
+        # A feed lives as long as whoever asks it: most never say that they are done.
+        finalize(self, self._http.close)
 
     def close(self) -> None:
         """Close the connections."""
