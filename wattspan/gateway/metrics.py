@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 
 from wattspan.gateway.signals import Signal
 from wattspan.gateway.tallies import DestinationTally, ProcessorTally, ReceiverTally
+from wattspan.grid.prefetch import Prefetcher
 from wattspan.otlp.owners import OwnerMemory
 
 _DESTINATION_ITEMS: Final[tuple[tuple[str, str, Callable[[DestinationTally], Mapping[Signal, int]]], ...]] = (
@@ -39,6 +40,7 @@ class GatewayCollector(Collector):
         destinations: Callable[[], Mapping[str, tuple[DestinationTally, int]]],
         memory: Callable[[], OwnerMemory],
         used_bytes: Callable[[], int],
+        prefetcher: Callable[[], Prefetcher | None] = lambda: None,
     ) -> None:
         """`receivers` by transport; `destinations` by name, each with its quota in bytes."""
         self._receivers = receivers
@@ -46,12 +48,14 @@ class GatewayCollector(Collector):
         self._destinations = destinations
         self._memory = memory
         self._used_bytes = used_bytes
+        self._prefetcher = prefetcher
         self._started = time.monotonic()
 
     def collect(self) -> Iterable[Metric]:
         """All families."""
         yield from self._received()
         yield from self._processed()
+        yield from self._grid()
         yield from self._exported()
         yield from self._process()
 
@@ -104,6 +108,25 @@ class GatewayCollector(Collector):
             "Traces forgotten to make room: copies of their calls that come later are counted again.",
             memory.evicted_traces,
         )
+
+    def _grid(self) -> Iterable[Metric]:
+        prefetcher = self._prefetcher()
+        if prefetcher is None:
+            return
+        misses = CounterMetricFamily(
+            "wattspan_grid_misses", "Calls that got no intensity of their own hour.", labels=["reason"]
+        )
+        for reason, count in sorted(prefetcher.signal.misses_by_reason().items()):
+            misses.add_metric([reason], count)
+        yield misses
+        for name, meaning in (
+            ("ranges", "Ranges of time asked for from the grid feed."),
+            ("new", "Values that came for hours that had none."),
+            ("revised", "Values that came for hours that had another one."),
+            ("rejected", "Values that cannot be, set aside."),
+            ("errors", "Answers of the grid feed that could not be used."),
+        ):
+            yield CounterMetricFamily(f"wattspan_grid_prefetch_{name}", meaning, prefetcher.tally[name])
 
     def _exported(self) -> Iterable[Metric]:
         destinations = self._destinations()

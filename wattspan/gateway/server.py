@@ -22,8 +22,11 @@ from wattspan.gateway.signals import Signal
 from wattspan.gateway.spool import Spool
 from wattspan.gateway.tallies import DestinationTally, ProcessorTally, ReceiverTally
 from wattspan.gateway.telemetry import Telemetry
+from wattspan.grid.prefetch import Prefetcher, prefetcher_of
 
 log: Final = logging.getLogger(__name__)
+
+_PREFETCH_STOPS_WITHIN_S: Final = 2.0
 
 
 class Gateway:
@@ -40,7 +43,7 @@ class Gateway:
         self.receiver_tallies = {"http": ReceiverTally(), "grpc": ReceiverTally()}
         self.processor_tally = ProcessorTally()
         self._budget = MemoryBudget(settings.limits.memory_bytes, settings.limits.retry_after_s)
-        enrichment = self._enrichment(config)
+        enrichment, self._prefetcher = self._enrichment(config)
         self.spool = Spool(settings.spool.directory / "spool.db")
         self.spool.register(self._names(config))
         self._tallies: dict[str, DestinationTally] = {}
@@ -64,6 +67,7 @@ class Gateway:
                 lambda: {n: (f.tally, f.settings.quota_bytes) for n, f in self.forwarders.items()},
                 lambda: self._pipeline.enrichment.memory,
                 lambda: self._budget.used_bytes,
+                lambda: self._prefetcher,
             ),
             self._why_not_ready,
         )
@@ -72,9 +76,10 @@ class Gateway:
     def _names(self, config: ServeConfig) -> list[str]:
         return [*(destination.name for destination in config.gateway.destinations), *self._readers]
 
-    def _enrichment(self, config: ServeConfig) -> Enrichment:
+    def _enrichment(self, config: ServeConfig) -> tuple[Enrichment, Prefetcher | None]:
         versions = [config.version_of(destination) for destination in config.gateway.destinations]
-        return Enrichment(config.estimator(), versions, self.processor_tally)
+        estimator = config.estimator()
+        return Enrichment(estimator, versions, self.processor_tally), prefetcher_of(estimator.grid)
 
     def _made_forwarders(self, config: ServeConfig) -> dict[str, Forwarder]:
         return {
@@ -106,11 +111,14 @@ class Gateway:
                 raise ValueError(f"{what} cannot change while the gateway runs; restart it")
         for destination in new.destinations:
             destination.tls.context()
-        enrichment = await asyncio.to_thread(self._enrichment, config)
+        enrichment, prefetcher = await asyncio.to_thread(self._enrichment, config)
         self.http.reload(new.http, new.limits, new.signals)
         self.grpc.reload(new.grpc, new.signals)
         self._budget.most_bytes = new.limits.memory_bytes
         self._pipeline.enrichment = enrichment
+        await self._stop_prefetcher()
+        self._prefetcher = prefetcher
+        self._start_prefetcher()
         before = self.forwarders
         # What becomes durable meanwhile, the new ones find in the spool.
         self.forwarders = {}
@@ -127,6 +135,7 @@ class Gateway:
         for forwarder in self.forwarders.values():
             forwarder.start()
         self._pipeline.start()
+        self._start_prefetcher()
         await self.telemetry.start()
         if self.config.gateway.http.enabled:
             await self.http.start()
@@ -141,6 +150,7 @@ class Gateway:
         deadline = asyncio.get_running_loop().time() + drain_s
         await asyncio.gather(self.http.close(), self.grpc.close())
         await self._pipeline.close()
+        await self._stop_prefetcher()
         try:
             async with asyncio.timeout_at(deadline):
                 await asyncio.gather(*(forwarder.empty() for forwarder in self.forwarders.values()))
@@ -149,6 +159,15 @@ class Gateway:
         await asyncio.gather(*(forwarder.close() for forwarder in self.forwarders.values()))
         await asyncio.to_thread(self.spool.close)
         await self.telemetry.close()
+
+    def _start_prefetcher(self) -> None:
+        if self._prefetcher is not None:
+            self._prefetcher.start()
+
+    async def _stop_prefetcher(self) -> None:
+        if self._prefetcher is not None:
+            # A feed may hang; its thread ends with the process.
+            await asyncio.to_thread(self._prefetcher.stop, _PREFETCH_STOPS_WITHIN_S)
 
     async def _accept(self, signal: Signal, body: bytes) -> int:
         for forwarder in self.forwarders.values():

@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Generic, NamedTuple
@@ -58,6 +58,8 @@ TOO_MANY_ZONES = "the call may have run in too many zones"
 SEVERAL_ZONES = "the call ran in one of several zones, and a marginal figure needs to know which"
 NOT_THERE_YET = "the hour is not there yet"
 NO_TIME = "the call has no time, or one that cannot be"
+FEED_FAILED = "the feed failed"
+_OWN_REASONS = frozenset({NO_ZONE, TOO_MANY_ZONES, SEVERAL_ZONES, NOT_THERE_YET, NO_TIME})
 
 
 class Spreads(NamedTuple):
@@ -132,6 +134,8 @@ class LiveSignal(Generic[SignalT, FactorT]):
         self.signal_id = cache.signal(feed.name, feed.kind)
         self.misses: Counter[tuple[str, str]] = Counter()
         """Calls that got no value of their hour, by zone (or place) and reason."""
+        self.on_wanted: Callable[[], None] = lambda: None
+        """Told when calls want steps that are not there."""
         self._lock = threading.RLock()
         self._pages = Pages(cache, self.signal_id, feed.step, as_of)
         self._targets: dict[str, _Target] = {}
@@ -183,6 +187,14 @@ class LiveSignal(Generic[SignalT, FactorT]):
                 if len(target.rows) > 1:
                     self._mix(target, np.flatnonzero(codes == i), start_unix_ns, found)
             return self._values(places, targets, codes, found)
+
+    def misses_by_reason(self) -> dict[str, int]:
+        """Calls that got no value of their hour; whatever the feed itself said is `FEED_FAILED`."""
+        with self._lock:
+            counts: Counter[str] = Counter()
+            for (_, reason), count in self.misses.items():
+                counts[reason if reason in _OWN_REASONS else FEED_FAILED] += count
+            return dict(counts)
 
     def wanted(self) -> list[Want]:
         """Steps that calls asked for in vain since the last time, by zone; they are handed over once."""
@@ -267,7 +279,9 @@ class LiveSignal(Generic[SignalT, FactorT]):
         zone = self.feed.zone_of(region)
         if zone is not None:
             return zone
-        self._regions[_name(region)] = region
+        if _name(region) not in self._regions:
+            self._regions[_name(region)] = region
+            self.on_wanted()
         located = self._locations.get(_name(region))
         return None if located is None else located[0]
 
@@ -303,6 +317,7 @@ class LiveSignal(Generic[SignalT, FactorT]):
             before = len(mine)
             mine.update(numbers)
             self._n_wanted += len(mine) - before
+        self.on_wanted()
 
     def _count(self, zone_rows: Codes | Ints, reason: str = "") -> None:
         counts = np.bincount(zone_rows) if len(zone_rows) else np.empty(0, dtype=np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -12,12 +13,14 @@ import numpy as np
 from wattspan.grid.feeds.errors import FeedError
 from wattspan.grid.feeds.series import Flags
 from wattspan.grid.feeds.times import DAY_S, HOUR_S
-from wattspan.grid.intensity import Ints
+from wattspan.grid.intensity import Ints, Signal
 from wattspan.grid.live import LiveSignal, Want
 from wattspan.grid.pages import CARRIED_YEARS
 
 _LOG = logging.getLogger(__name__)
 
+PAUSE_S = 5.0
+"""Shortest time between two rounds of the thread: what calls want in it is asked for together."""
 _TAIL_S = DAY_S
 """Zones of ongoing traffic are kept up to date over so long."""
 _SEEN_S = 2 * DAY_S
@@ -83,14 +86,17 @@ class Prefetcher:
     """Fills the cache of one signal, by `round` or from a thread between `start` and `stop`."""
 
     def __init__(self, signal: LiveSignal, *, interval_s: float = 300.0) -> None:
-        """`interval_s`: pause between the rounds of the thread."""
+        """`interval_s`: longest pause between the rounds of the thread."""
         self.signal = signal
         self.interval_s = interval_s
         self.on_range: Callable[[str, int, int], None] = lambda zone, start, end: None
         """Told of each range before it is asked for."""
         self._owed: dict[str, set[int]] = {}
         self._blocked: dict[str, float] = {}
+        self.tally: Counter[str] = Counter()
+        """Since it was made: ranges asked for; values new, revised and rejected; errors."""
         self._stopped = threading.Event()
+        self._woken = threading.Event()
         self._thread: threading.Thread | None = None
 
     def fill(self, look_up: Callable[[], None], *, is_dry: bool = False) -> Filled:
@@ -138,6 +144,8 @@ class Prefetcher:
         for zone in dict.fromkeys([*self._owed, *self.signal.zones_seen(_SEEN_S)]):
             if not self._is_blocked(zone, now) and not self._fetch(zone, done, now):
                 break
+        counts = ("ranges", "new", "revised", "rejected")
+        self.tally.update({name: getattr(done, name) for name in counts}, errors=len(done.errors))
         return done
 
     def owe(self, wants: Iterable[Want]) -> None:
@@ -148,16 +156,18 @@ class Prefetcher:
             self._owed.setdefault(want.zone, set()).update(want.steps)
 
     def start(self) -> None:
-        """Run rounds in a thread of its own until `stop`."""
+        """Run rounds in a thread of its own until `stop`: as calls want something, and from time to time."""
         self._stopped.clear()
+        self.signal.on_wanted = self._woken.set
         self._thread = threading.Thread(target=self._run, name="wattspan-grid-prefetch", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Stop after the request under way."""
+    def stop(self, timeout_s: float | None = None) -> None:
+        """Stop after the request under way; wait for that so long at most, or as long as it takes."""
         self._stopped.set()
+        self._woken.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(timeout_s)
             self._thread = None
 
     def _run(self) -> None:
@@ -169,7 +179,9 @@ class Prefetcher:
                 _LOG.exception(
                     "a round of the grid prefetch failed; the next one is in %g s", self.interval_s
                 )
-            self._stopped.wait(self.interval_s)
+            self._stopped.wait(min(PAUSE_S, self.interval_s))
+            self._woken.wait(self.interval_s)
+            self._woken.clear()
 
     def _is_blocked(self, zone: str, now: int) -> bool:
         return self._blocked.get(zone, 0.0) > now
@@ -281,6 +293,11 @@ class Prefetcher:
             inside = (starts >= asked_start) & (ends <= asked_end)
             is_done |= inside & ((ends + settled_s <= when) | (when > now - _ASK_AGAIN_S))
         return list(zip(starts[~is_done].tolist(), ends[~is_done].tolist(), strict=True))
+
+
+def prefetcher_of(signal: Signal) -> Prefetcher | None:
+    """What fills the cache of a live signal; None for one that needs nothing fetched."""
+    return Prefetcher(signal) if isinstance(signal, LiveSignal) else None
 
 
 def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
