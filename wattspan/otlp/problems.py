@@ -15,6 +15,10 @@ class Problem:
     file: str = ""
     offset: int | None = None
     """Bytes from the start of the file, once decompressed."""
+    line: int | None = None
+    """Line of a text file, from 1."""
+    row: int | None = None
+    """Row of a table, from 1."""
     trace_id: str = ""
     span_id: str = ""
     key: str = ""
@@ -24,6 +28,10 @@ class Problem:
         place = [self.file] if self.file else []
         if self.offset is not None:
             place.append(f"byte {self.offset}")
+        if self.line is not None:
+            place.append(f"line {self.line}")
+        if self.row is not None:
+            place.append(f"row {self.row}")
         if self.span_id or self.trace_id:
             place.append(f"span {self.span_id or '?'} of trace {self.trace_id or '?'}")
         if self.key:
@@ -35,6 +43,8 @@ class Problem:
         fields = {
             "file": self.file,
             "offset": self.offset,
+            "line": self.line,
+            "row": self.row,
             "trace_id": self.trace_id,
             "span_id": self.span_id,
             "key": self.key,

@@ -1,0 +1,1 @@
+"""Readers of foreign formats: files of spans or of calls as portions that the lake takes."""
