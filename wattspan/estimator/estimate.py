@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from wattspan.calls import CallBatch, Column, EstimateBatch
-from wattspan.calls.batch import MOST_TOKENS, Floats, Ints
+from wattspan.calls.batch import MOST_TOKENS, Flags, Floats, Ints
 from wattspan.estimator.deployments import Deployment
 from wattspan.estimator.energy import Coefficients, Number, gpu_energy_j
 from wattspan.estimator.plan import J_PER_KWH, Plan, PlanKey, Planner
@@ -281,6 +281,16 @@ class Estimator:
                 return plan.at_hour(hours.intensities[hours.codes[0]]), float(hours.g_per_kwh[0])
         factor = self.grid.hour_factors((plan.intensity.shape_zone,), first, start)
         return plan, plan.intensity.g_per_kwh * float(factor[0])
+
+    def newer(self, calls: CallBatch, position: int) -> Flags:
+        """Of calls estimated when a live grid was at `position`: rows whose hour has another value now.
+
+        bool[n], none of them without a live grid: an edition never changes (`HourlySignal.newer`).
+        """
+        if self._live is None:
+            return np.zeros(len(calls), dtype=np.bool_)
+        plan_of_row, plans = self.plans(calls)
+        return self._live.newer([plan.place for plan in plans], plan_of_row, calls.start_unix_ns, position)
 
     def estimate(self, calls: CallBatch) -> EstimateBatch:
         """Estimate a batch, row for row. Rows without tokens get no figure (NaN), never zero."""

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
+
 from wattspan.grid.intensity import Codes, FactorT, Floats, Intensity, Ints, Signal, SignalT
 from wattspan.places import Place
 
@@ -39,4 +42,23 @@ class HourlySignal(Signal[SignalT, FactorT], Protocol[SignalT, FactorT]):
 
         `codes`: int[n], index into `places`; `start_unix_ns`: int64[n], 0 where unknown. Hours that are not
         there are noted as wanted.
+        """
+
+    @property
+    def position(self) -> int:
+        """State of the values; taken before calls are estimated, `newer` needs it later."""
+
+    def newer(
+        self, places: Sequence[Place], codes: Codes | Ints, start_unix_ns: Ints, position: int
+    ) -> npt.NDArray[np.bool_]:
+        """Of calls estimated at a position: those that would get another value of their own hour now.
+
+        bool[n]; arguments as of `hourly`. Where the hour was not there, it has come; where it was a forecast
+        or was revised, the later value holds. Of the same kind, always. Nothing is noted as wanted.
+        """
+
+    def changed(self, position: int) -> dict[str, tuple[int, int]]:
+        """First and last start (Unix seconds) of values that came after a position, by zone.
+
+        Calls that started elsewhere are not `newer`: files that hold none that did need not be read.
         """

@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Generic, NamedTuple
 
 import numpy as np
@@ -21,6 +20,7 @@ import numpy as np
 from wattspan.calls import Factor
 from wattspan.grid.cache import Cache
 from wattspan.grid.feeds.feed import Feed
+from wattspan.grid.feeds.series import Flags
 from wattspan.grid.hourly import HourlyValues
 from wattspan.grid.intensity import (
     Z_90,
@@ -39,9 +39,9 @@ from wattspan.grid.intensity import (
     kind_text,
     no_figure,
 )
+from wattspan.grid.live_spreads import Spreads
 from wattspan.grid.pages import CHUNK_ROWS, Found, Label, Pages
 from wattspan.grid.step import NS_PER_S
-from wattspan.grid.tables import Tables
 from wattspan.places import Place, Region
 
 _MAX_ZONES = 16
@@ -60,31 +60,6 @@ NOT_THERE_YET = "the hour is not there yet"
 NO_TIME = "the call has no time, or one that cannot be"
 FEED_FAILED = "the feed failed"
 _OWN_REASONS = frozenset({NO_ZONE, TOO_MANY_ZONES, SEVERAL_ZONES, NOT_THERE_YET, NO_TIME})
-
-
-class Spreads(NamedTuple):
-    """How far a feed's values may be off: ln of one geometric standard deviation (68 %)."""
-
-    revision_ln_g: float = math.log(1.099) / 1.645
-    """Of a measured hour. Electricity Maps' hours, read anew years later, differ by 9.9 % at the 90th
-    percentile of zones (annual means, evidence of the edition)."""
-    method_ln_g: float = 0.0
-    """On top, for any method but that of the edition's own tables."""
-    unmeasured_ln_g: float = 0.0
-    """Of an estimated hour or a forecast where no coarse figure says more."""
-    year_of_age_ln_g: float = 0.0
-    """Of a yearly value, for each year past the first that it stands in for."""
-
-    @classmethod
-    def of(cls, edition: Path, feed: Feed) -> Spreads:
-        """As the edition measured them."""
-        spreads = Tables(edition).spreads
-        is_same_method = feed.name == "electricity-maps"
-        return cls(
-            method_ln_g=0.0 if is_same_method else math.log(spreads["other_method"]),
-            unmeasured_ln_g=math.log(spreads[f"unmeasured/{feed.kind.factor_type}/annual"]),
-            year_of_age_ln_g=math.log(spreads["year_of_age"]),
-        )
 
 
 class Want(NamedTuple):
@@ -176,17 +151,50 @@ class LiveSignal(Generic[SignalT, FactorT]):
     ) -> HourlyValues[SignalT, FactorT]:
         """Values of calls at their own time (`HourlySignal.hourly`)."""
         with self._lock:
-            self._pages.advance()
             targets = [self._target(place) for place in places]
             self._note_seen(targets, start_unix_ns)
-            single = np.array([t.rows[0] if len(t.rows) == 1 else 0 for t in targets] or [0], dtype=np.int32)
-            rows = single.take(codes)
-            found = self._pages.look(rows, start_unix_ns)
-            self._want(rows, found, start_unix_ns)
-            for i, target in enumerate(targets):
-                if len(target.rows) > 1:
-                    self._mix(target, np.flatnonzero(codes == i), start_unix_ns, found)
+            found = self._look(targets, codes, start_unix_ns, self._want)
             return self._values(places, targets, codes, found)
+
+    def newer(
+        self, places: Sequence[Place], codes: Codes | Ints, start_unix_ns: Ints, position: int
+    ) -> Flags:
+        """Calls that would get another value than they got at a position (`HourlySignal.newer`)."""
+        with self._lock:
+            targets = [self._target(place) for place in places]
+            found = self._look(targets, codes, start_unix_ns, lambda rows, found, starts: None)
+            then = self.cache.fetch(position).fetched_unix_s if position else 0
+            is_placed_since = np.array([self._is_placed_since(place, then) for place in places] or [False])
+            newer: Flags = (found.label >= 0) & ((found.fetch > position) | is_placed_since.take(codes))
+            return newer
+
+    def changed(self, position: int) -> dict[str, tuple[int, int]]:
+        """First and last start (Unix seconds) of what came after a position, by zone as the feed calls it."""
+        with self._lock:
+            self._pages.advance()
+            changes = self.cache.changes(self.signal_id, position, self._pages.position)
+            return {zone: (first, last) for zone, first, last in changes}
+
+    def _look(
+        self,
+        targets: Sequence[_Target],
+        codes: Codes | Ints,
+        start_unix_ns: Ints,
+        want: Callable[[Codes | Ints, Found, Ints], None],
+    ) -> Found:
+        self._pages.advance()
+        single = np.array([t.rows[0] if len(t.rows) == 1 else 0 for t in targets] or [0], dtype=np.int32)
+        rows = single.take(codes)
+        found = self._pages.look(rows, start_unix_ns)
+        want(rows, found, start_unix_ns)
+        for i, target in enumerate(targets):
+            if len(target.rows) > 1:
+                self._mix(target, np.flatnonzero(codes == i), start_unix_ns, found, want)
+        return found
+
+    def _is_placed_since(self, place: Place, moment_unix_s: int) -> bool:
+        """The feed told a region's zone since: its hours may have been there before, for others."""
+        return any(self._locations.get(_name(r), ("", -1))[1] > moment_unix_s for r in place.members)
 
     def misses_by_reason(self) -> dict[str, int]:
         """Calls that got no value of their hour; whatever the feed itself said is `FEED_FAILED`."""
@@ -328,7 +336,14 @@ class LiveSignal(Generic[SignalT, FactorT]):
     def _reason(self, zone: str) -> str:
         return self._reasons.get(zone) or self._reasons.get("") or NOT_THERE_YET
 
-    def _mix(self, target: _Target, rows: Ints, start_unix_ns: Ints, found: Found) -> None:
+    def _mix(
+        self,
+        target: _Target,
+        rows: Ints,
+        start_unix_ns: Ints,
+        found: Found,
+        want: Callable[[Codes | Ints, Found, Ints], None],
+    ) -> None:
         """The unweighted mean over the members of a place, at times that every member has."""
         if not len(rows):
             return
@@ -338,7 +353,7 @@ class LiveSignal(Generic[SignalT, FactorT]):
         for zone_row in dict.fromkeys(target.rows):
             zone_rows = np.full(len(rows), zone_row, dtype=np.int64)
             part = self._pages.look(zone_rows, starts)
-            self._want(zone_rows, part, starts)
+            want(zone_rows, part, starts)
             total += part.g_per_kwh * target.rows.count(zone_row)
             fetch = np.maximum(fetch, part.fetch)
             parts.append(part.label)

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from wattspan.grid.cache import Cache
 from wattspan.grid.feeds.feed import Feed
 from wattspan.grid.intensity import Accounting, FactorType, Kind, Signal, SignalName
-from wattspan.grid.live import LiveSignal, Spreads
+from wattspan.grid.live import LiveSignal
+from wattspan.grid.live_spreads import Spreads
 
 Period = Literal[300, 900, 1800, 3600]
 

@@ -27,9 +27,9 @@ from wattspan.grid.live import (
     SEVERAL_ZONES,
     TOO_MANY_ZONES,
     LiveSignal,
-    Spreads,
     Want,
 )
+from wattspan.grid.live_spreads import Spreads
 from wattspan.grid.prefetch import Prefetcher
 from wattspan.places import Place
 
