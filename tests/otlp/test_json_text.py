@@ -105,7 +105,7 @@ def test_span_fields_are_read_as_strings_or_numbers_and_hex_in_any_case() -> Non
     text = document(
         '{"traceId":"81CD80C1ccd77ced7e9cec67c301fce2","spanId":"E214acbfa250b906","parentSpanId":"00000000000000ff",'
         '"startTimeUnixNano":"1795451994116000001","endTimeUnixNano":1795451994158439446,"kind":3,'
-        '"status":{"code":2,"message":"no"},"name":"chat gpt","extra":{"a":[1]}}',
+        '"status":{"code":2,"message":"no"},"name":"chat gpt","traceState":"ot=th:8","extra":{"a":[1]}}',
         '{"kind":"SPAN_KIND_SERVER","status":{"code":"STATUS_CODE_ERROR"},"startTimeUnixNano":"soon"}',
     )
     message, table = read(text)
@@ -118,6 +118,7 @@ def test_span_fields_are_read_as_strings_or_numbers_and_hex_in_any_case() -> Non
     assert table.kind.tolist() == [3, 2]
     assert table.status.tolist() == [2, 2]
     assert table.text(int(table.name_code[0])) == "chat gpt"
+    assert [table.text(int(code)) for code in table.trace_state_code] == ["ot=th:8", ""]
     assert table.start.tolist() == [-1, -1]
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceState
 from sdk_spans import CHAT, made
 
 from wattspan.otlp.wire import KeySet, SpanTable, SpanTableBuilder
@@ -48,7 +48,9 @@ SCOPES = [None, InstrumentationScope("one", "1.0"), InstrumentationScope("two", 
 
 @st.composite
 def spans(draw: st.DrawFn) -> ReadableSpan:
-    context = SpanContext(draw(st.integers(1, 2**128 - 1)), draw(st.integers(1, 2**64 - 1)), False)
+    state = draw(st.sampled_from([None, TraceState([("ot", "th:8")])]))
+    ids = draw(st.integers(1, 2**128 - 1)), draw(st.integers(1, 2**64 - 1))
+    context = SpanContext(*ids, False, trace_state=state)
     parent = SpanContext(context.trace_id, draw(st.integers(1, 2**64 - 1)), True)
     return ReadableSpan(
         name=draw(st.text(max_size=3)),
@@ -91,6 +93,7 @@ def built(batch: Sequence[ReadableSpan]) -> list[SpanTable]:
             kind=span.kind.value + 1,
             status=span.status.status_code.value,
             name=span.name,
+            trace_state=span.context.trace_state.to_header(),
             attributes=typed(span.attributes),
         )
         tables.append(builder.build())
@@ -119,6 +122,7 @@ def said(table: SpanTable, row: int) -> dict[str, Any]:
         "bounds": (int(table.start[row]), int(table.end[row])),
         "kind": (int(table.kind[row]), int(table.status[row])),
         "name": table.texts[table.name_code[row]],
+        "trace state": table.texts[table.trace_state_code[row]],
         "own": bool(table.own_attr[row]),
         "span": values(table.span_index, row),
         "resource": values(table.resource_index, resource),

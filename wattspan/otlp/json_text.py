@@ -166,7 +166,7 @@ class JsonText:
         if not isinstance(attributes, list | None):
             self._problem(at, f"a span's attributes must be an array, found {_shown(attributes)}")
         status = value.get("status")
-        name = value.get("name")
+        name, trace_state = value.get("name"), value.get("traceState")
         self._builder.span(
             trace_id=self._id(at, "traceId", value.get("traceId"), 16),
             span_id=self._id(at, "spanId", value.get("spanId"), 8),
@@ -176,6 +176,7 @@ class JsonText:
             kind=_enum(value.get("kind"), _KINDS),
             status=_enum(status.get("code"), _STATUS_CODES) if isinstance(status, dict) else 0,
             name=name if isinstance(name, str) else "",
+            trace_state=trace_state if isinstance(trace_state, str) else "",
             attributes=self._attributes(attributes),
         )
         self.spans.append((at, end))

@@ -45,7 +45,7 @@ _INT64_MAX: Final = 2**63 - 1
 
 _FIELDS: Final = attrgetter(
     "name", "attributes", "resource", "instrumentation_scope", "kind", "status.status_code", "start_time",
-    "end_time", "context.trace_id", "context.span_id", "parent",
+    "end_time", "context.trace_id", "context.span_id", "parent", "context.trace_state",
 )  # fmt: skip
 
 Attributes = dict[str, Any]
@@ -98,9 +98,9 @@ class SpanReader:
 
     def _read(self, spans: Sequence[ReadableSpan]) -> tuple[SpanTable, list[int], list[Attributes]]:
         n = len(spans)
-        fields = list(zip(*map(_FIELDS, spans), strict=True)) or [()] * 11
+        fields = list(zip(*map(_FIELDS, spans), strict=True)) or [()] * 12
         names, attributes, resources_of, scopes_of, kinds, statuses, starts, ends = fields[:8]
-        trace_ids, span_ids, parents = fields[8:]
+        trace_ids, span_ids, parents, states = fields[8:]
         copies = [_copied(one) for one in attributes]
         values = _Values()
         resource, scope, resources, scopes = _homes(resources_of, scopes_of)
@@ -109,6 +109,7 @@ class SpanReader:
         scope_attributes = [one.attributes or {} if one else {} for _, one in scopes]
         scope_cells = self._plain_cells(scope_attributes, values)
         code = values.texts.__getitem__
+        state_code = [code(state.to_header()) if state else 0 for state in states]
         name_code = np.array(array("i", map(code, names)), dtype=np.int32)
         scope_names = [code(one.name if one else "") for _, one in scopes]
         scope_versions = [code((one.version if one else None) or "") for _, one in scopes]
@@ -135,6 +136,7 @@ class SpanReader:
                 dtype=np.int8,
             ),
             name_code=name_code,
+            trace_state_code=np.array(array("i", state_code), dtype=np.int32),
             own_attr=own_attr,
             span_index=self._index(span_cells, place_of_kind, n),
             resource_index=self._index(resource_cells, place_of_kind, len(resources)),

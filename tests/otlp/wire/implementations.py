@@ -65,7 +65,7 @@ def everything(table: SpanTable) -> dict[str, object]:
         "own_attr resource_of_scope"
     )
     said: dict[str, object] = {name: getattr(table, name).tolist() for name in columns.split()}
-    for name in ("name_code", "scope_name_code", "scope_version_code"):
+    for name in ("name_code", "trace_state_code", "scope_name_code", "scope_version_code"):
         said[name] = [table.texts[code] for code in getattr(table, name).tolist()]
     for level in ("span", "resource", "scope"):
         said[level] = values_of(table, level)

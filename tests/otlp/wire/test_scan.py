@@ -43,6 +43,7 @@ def test_ids_times_kind_status_and_name_of_a_span(wire: SimpleNamespace) -> None
     body = span(
         counted(1, bytes(range(16))),
         counted(2, bytes.fromhex("0102030405060708")),
+        counted(3, b"ot=th:8,vendor=1"),
         counted(4, bytes.fromhex("ff00000000000001")),
         counted(5, b"chat gpt-4o"),
         number_field(6, 3),
@@ -56,6 +57,7 @@ def test_ids_times_kind_status_and_name_of_a_span(wire: SimpleNamespace) -> None
     assert table.span_id.tolist() == [0x0102030405060708]
     assert table.parent_span_id.tolist() == [0xFF00000000000001]
     assert table.text(table.name_code[0]) == "chat gpt-4o"
+    assert table.text(table.trace_state_code[0]) == "ot=th:8,vendor=1"
     assert (table.kind.tolist(), table.status.tolist()) == ([3], [2])
     assert table.start_unix_ns.tolist() == [1_700_000_000_000_000_000]
     assert table.end_unix_ns.tolist() == [1_700_000_001_500_000_000]
@@ -408,6 +410,7 @@ def test_captures_are_read_as_opentelemetry_proto_reads_them(wire: SimpleNamespa
         )
         assert (table.kind[row], table.status[row]) == (one.kind, one.status.code)
         assert table.text(table.name_code[row]) == one.name
+        assert table.text(table.trace_state_code[row]) == one.trace_state
         assert table.text(table.scope_name_code[table.scope[row]]) == scope_spans.scope.name
         assert values[row] == {found.key: _plain(found.value) for found in one.attributes}
         service = [

@@ -122,6 +122,7 @@ def test_a_builder_makes_the_rows_it_is_given() -> None:
         kind=3,
         status=-1,
         name="name",
+        trace_state="ot=th:8",
         attributes=[("a", BYTES, None), ("b", INT, 1), ("wattspan.edition", KVLIST, None)],
     )
     table = builder.build()
@@ -137,6 +138,7 @@ def test_a_builder_makes_the_rows_it_is_given() -> None:
     assert (table.start.tolist(), table.end.tolist()) == ([-1], [-1])
     assert table.value_type.tolist() == [INT, BYTES, KVLIST]
     assert table.text(table.name_code[0]) == "name"
+    assert table.text(table.trace_state_code[0]) == "ot=th:8"
 
 
 def test_an_empty_builder_makes_an_empty_table() -> None:

@@ -195,6 +195,7 @@ cdef object table_of(Scan* state, keyset, bytes data):
     start_, end_, start_ns_, end_ns_ = empty(n, INT64), empty(n, INT64), empty(n, INT64), empty(n, INT64)
     span_id_, parent_ = empty(n, UINT64), empty(n, UINT64)
     resource_, scope_, name_ = empty(n, INT32), empty(n, INT32), empty(n, INT32)
+    state_ = empty(n, INT32)
     trace_id_, kind_, status_, own_ = empty((n, 16), UINT8), empty(n, INT8), empty(n, INT8), empty(n, FLAG)
     type_, int_, double_, text_ = empty(m, INT8), empty(m, INT64), empty(m, DOUBLE), empty(m, INT32)
     of_scope_, scope_name_, version_ = empty(s, INT32), empty(s, INT32), empty(s, INT32)
@@ -207,6 +208,7 @@ cdef object table_of(Scan* state, keyset, bytes data):
     cdef int32_t* resource = <int32_t*>address(resource_)
     cdef int32_t* scope = <int32_t*>address(scope_)
     cdef int32_t* name = <int32_t*>address(name_)
+    cdef int32_t* trace_state = <int32_t*>address(state_)
     cdef uint8_t* trace_id = <uint8_t*>address(trace_id_)
     cdef int8_t* kind = <int8_t*>address(kind_)
     cdef int8_t* status = <int8_t*>address(status_)
@@ -230,6 +232,7 @@ cdef object table_of(Scan* state, keyset, bytes data):
             resource[row] = span.resource
             scope[row] = span.scope
             name[row] = span.name
+            trace_state[row] = span.trace_state
             memcpy(trace_id + 16 * <int64_t>row, span.trace_id, 16)
             kind[row] = span.kind
             status[row] = span.status
@@ -260,7 +263,7 @@ cdef object table_of(Scan* state, keyset, bytes data):
     memcpy(texts.items, state.texts.items, state.texts.n * sizeof(Text))
     return SpanTable(
         n, keyset, start_, end_, resource_, scope_, trace_id_, span_id_, parent_, start_ns_, end_ns_, kind_,
-        status_, name_, own_, span_index, resource_index, scope_index, type_, int_, double_, text_, texts, of_scope_, scope_name_, version_,
+        status_, name_, state_, own_, span_index, resource_index, scope_index, type_, int_, double_, text_, texts, of_scope_, scope_name_, version_,
     )
 
 

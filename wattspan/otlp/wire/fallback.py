@@ -62,6 +62,7 @@ def scan(data: bytes | bytearray | memoryview, keys: KeySet | Sequence[str]) -> 
                     kind=span.kind,
                     status=span.status.code,
                     name=span.name,
+                    trace_state=span.trace_state,
                     attributes=_attributes(span),
                 )
     return builder.build()

@@ -74,6 +74,7 @@ cdef struct SpanRow:
     int32_t resource
     int32_t scope
     int32_t name
+    int32_t trace_state
     int8_t kind
     int8_t status
     bint is_own
@@ -89,6 +90,7 @@ cdef struct Scan:
     const Keys* keys
     int32_t* last_text
     int32_t last_name
+    int32_t last_trace_state
     Lines lines[3]
     Texts texts
     SpanRow* spans
@@ -117,7 +119,7 @@ cdef inline bint start_scan(Scan* scan, const uint8_t* base, const Keys* keys, S
     for level in range(3):
         scan.lines[level].of_key = lines + (level + 1) * keys.n
         scan.lines[level].n = 0
-    scan.last_name = -1
+    scan.last_name = scan.last_trace_state = -1
     scan.fault.problem = 0
     scan.base = base
     scan.keys = keys
@@ -268,6 +270,10 @@ cdef inline bint read_span(Scan* scan, const uint8_t* p, const uint8_t* end, int
                     memset(span.trace_id, 0, 16)
             elif tag == 0x12:
                 span.span_id = load_u64_big_endian(p) if length == 8 else 0
+            elif tag == 0x1A:
+                span.trace_state = code_of(scan, &scan.last_trace_state, p, length) if length else 0
+                if span.trace_state < 0:
+                    return False
             elif tag == 0x22:
                 span.parent_span_id = load_u64_big_endian(p) if length == 8 else 0
             elif tag == 0x2A:

@@ -103,6 +103,8 @@ class SpanTable:
     """Status code: 0 unset, 1 ok, 2 error; 0 too where the value does not fit int8."""
     name_code: Codes
     """Text code of the span's name."""
+    trace_state_code: Codes
+    """Text code of the span's W3C tracestate, 0 where it has none."""
     own_attr: Flags
     """The span carries a key of ours (`keyset.is_own_key`)."""
     span_index: AttributeIndex
@@ -244,7 +246,7 @@ class SpanTableBuilder:
         self._cells: tuple[list[_Cell], list[_Cell], list[_Cell]] = ([], [], [])
         self._resources = 0
         self._scopes: list[tuple[int, int, int]] = []
-        self._spans: list[tuple[int, int, int, int, int, int, int, int, int, int, int, bool]] = []
+        self._spans: list[tuple[int, int, int, int, int, int, int, int, int, int, int, int, bool]] = []
         self._trace_ids: list[bytes] = []
 
     def resource(self, attributes: Iterable[Attribute] = ()) -> int:
@@ -272,6 +274,7 @@ class SpanTableBuilder:
         kind: int = 0,
         status: int = 0,
         name: str | bytes = "",
+        trace_state: str | bytes = "",
         attributes: Iterable[Attribute] = (),
         start: int = -1,
         end: int = -1,
@@ -293,6 +296,7 @@ class SpanTableBuilder:
                 kind if 0 <= kind <= 127 else 0,
                 status if 0 <= status <= 127 else 0,
                 self._code(name),
+                self._code(trace_state),
                 is_own,
             )
         )
@@ -300,7 +304,7 @@ class SpanTableBuilder:
 
     def build(self) -> SpanTable:
         """The table of all that was added."""
-        spans = list(zip(*self._spans, strict=True)) if self._spans else [()] * 12
+        spans = list(zip(*self._spans, strict=True)) if self._spans else [()] * 13
         scopes = list(zip(*self._scopes, strict=True)) if self._scopes else [()] * 3
         values = list(zip(*self._values, strict=True)) if self._values else [()] * 4
         return SpanTable(
@@ -318,7 +322,8 @@ class SpanTableBuilder:
             kind=np.array(spans[8], dtype=np.int8),
             status=np.array(spans[9], dtype=np.int8),
             name_code=np.array(spans[10], dtype=np.int32),
-            own_attr=np.array(spans[11], dtype=np.bool_),
+            trace_state_code=np.array(spans[11], dtype=np.int32),
+            own_attr=np.array(spans[12], dtype=np.bool_),
             span_index=self._index(_SPAN, len(self._spans)),
             resource_index=self._index(_RESOURCE, self._resources),
             scope_index=self._index(_SCOPE, len(self._scopes)),
