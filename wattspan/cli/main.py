@@ -9,6 +9,7 @@ import typer
 
 import wattspan
 from wattspan.cli import (
+    disclose,
     doctor,
     edition,
     enrich,
@@ -51,6 +52,7 @@ app.command("explain")(explain.explain_span)
 app.command("whatif")(whatif.whatif)
 app.command("when")(when.when)
 app.command("wait")(when.wait)
+app.command("disclose")(disclose.disclose)
 app.command("serve")(serve.serve)
 app.add_typer(models.app, name="models")
 app.add_typer(edition.app, name="edition")
