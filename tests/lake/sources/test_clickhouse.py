@@ -200,3 +200,12 @@ def test_resources_are_told_apart_and_rows_left_out_do_not_shift_the_others(tmp_
     assert spans.n_resources == 2
     assert [spans.text(code) for code in spans.codes(("k",)).tolist()] == ["", "2", ""]
     assert spans.own_attr.tolist() == [True, False, False]
+
+
+def test_the_tracestate_of_a_span_is_read():
+    text = (
+        '"Timestamp","TraceId","SpanId","TraceState","SpanAttributes"\n'
+        f'"2026-11-23 16:38:53","{TRACE}","{SPAN}","ot=th:8","{{}}"\n'
+    )
+    (portion,), _ = from_csv(text)
+    assert portion.table.text(int(portion.table.trace_state_code[0])) == "ot=th:8"

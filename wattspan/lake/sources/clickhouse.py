@@ -58,8 +58,6 @@ class Portion:
     """Some rows as a table of spans."""
 
     table: SpanTable
-    trace_states: list[str]
-    """W3C `tracestate` of each span."""
     left_out: int
     """Rows that are not in the table: each is in a problem."""
 
@@ -187,6 +185,7 @@ class _Maker:
             return_inverse=True,
         )
         name = self._texts(columns.get("SpanName"), n)
+        trace_state = self._texts(columns.get("TraceState"), n)
         span_index = self._index(attributes, n)
         raw = list(self._text_code)
         resource_pairs = resources.take(resource_rows).with_missing(
@@ -196,9 +195,9 @@ class _Maker:
         value_text = np.concatenate([np.zeros(0, dtype=np.int32), *self._values])
         is_number = np.concatenate([np.zeros(0, dtype=np.bool_), *self._is_number])
         value_double = np.zeros(len(value_text))
-        texts = list(self._text_code)
+        raw = list(self._text_code)
         for at in np.flatnonzero(is_number).tolist():
-            value_double[at] = _number(texts[value_text[at]])
+            value_double[at] = _number(raw[value_text[at]])
         return SpanTable(
             n=n,
             keyset=self._keyset,
@@ -214,6 +213,7 @@ class _Maker:
             kind=self._coded(columns.get("SpanKind"), "SPAN_KIND_", _KINDS, n),
             status=self._coded(columns.get("StatusCode"), "STATUS_CODE_", _STATUS, n),
             name_code=name,
+            trace_state_code=trace_state,
             own_attr=attributes.has(is_own_key, n),
             span_index=span_index,
             resource_index=resource_index,
@@ -224,7 +224,7 @@ class _Maker:
             value_int=np.zeros(len(value_text), dtype=np.int64),
             value_double=value_double,
             value_text=np.where(is_number, -1, value_text).astype(np.int32),
-            texts=texts,
+            texts=list(self._text_code),
             resource_of_scope=scopes[0].astype(np.int32),
             scope_name_code=scope_name[scope_rows],
             scope_version_code=scope_version[scope_rows],
