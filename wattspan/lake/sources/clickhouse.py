@@ -147,10 +147,7 @@ class OtelTraces:
             attributes,
             resources,
         )
-        states = (
-            cells.texts(columns["TraceState"])[0].texts() if "TraceState" in columns else [""] * len(kept)
-        )
-        return Portion(table, states, n - len(kept))
+        return Portion(table, n - len(kept))
 
 
 class _Maker:
