@@ -202,7 +202,7 @@ def test_the_quick_look_answers_as_the_rules_do(worlds, seed):
     assert figures(quick.calls) == figures(careful.calls)
 
 
-def all_need_care(_spans, _reading, batch):
+def all_need_care(_spans, batch):
     look = Look(batch)
     look.needs_care[:] = True
     return look

@@ -8,21 +8,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from wattspan.otlp.dialects import AGGREGATE, Reading
+from wattspan.otlp.dialects import AGGREGATE
 from wattspan.otlp.owners.node import Node
-from wattspan.otlp.wire import SpanTable
-
-Hashes = npt.NDArray[np.uint64]
-Ints = npt.NDArray[np.int64]
-Codes = npt.NDArray[np.int32]
-Flags = npt.NDArray[np.bool_]
+from wattspan.otlp.owners.spans import Flags, Hashes, Spans
 
 _ODD: Final = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 _HALF: Final = np.uint64(32)
 _NO_IDS: Final = frozenset((b"", b"none", b"null", b"unknown", b"n/a", b"undefined"))
 
 
-def trace_hashes(spans: SpanTable) -> Hashes:
+def trace_hashes(spans: Spans) -> Hashes:
     """uint64[n]: a hash of each span's trace id."""
     halves = np.ascontiguousarray(spans.trace_id).view(np.uint64)
     mixed: Hashes = halves[:, 0] * _ODD[0] ^ halves[:, 1]
@@ -31,11 +26,11 @@ def trace_hashes(spans: SpanTable) -> Hashes:
 
 
 class Batch:
-    """Calls in the order of their traces. It keeps no texts but ids and names: it outlives its table in
+    """Calls in the order of their traces. It keeps no texts but ids and names: it outlives its spans in
     memories."""
 
-    def __init__(self, spans: SpanTable, reading: Reading) -> None:
-        calls, rows = reading.calls, reading.rows
+    def __init__(self, spans: Spans) -> None:
+        calls, rows = spans.calls, spans.rows
         self.hashes = trace_hashes(spans)
         """uint64[n]: of the spans of the table."""
         self.of_call = self.hashes[rows]
@@ -51,16 +46,16 @@ class Batch:
         self.group[self.order] = np.cumsum(is_first) - 1
         self.span_id, self.parent_id = spans.span_id[rows], spans.parent_span_id[rows]
         self.start_ns = calls.start_unix_ns
-        self.end_ns = spans.end_unix_ns[rows]
+        self.end_ns = spans.end_unix_ns
         self.carries: Flags = calls.has_usage | ~np.isnan(calls.reported_energy_kwh)
-        self.is_aggregate: Flags = reading.role == AGGREGATE
-        self.is_error, self.is_continuation = calls.is_error, reading.is_continuation
+        self.is_aggregate: Flags = spans.role == AGGREGATE
+        self.is_error, self.is_continuation = calls.is_error, spans.is_continuation
         self.input, self.output = calls.input_tokens, calls.output_tokens
         self.operation, self.model, self.request_model = calls.operation, calls.model, calls.request_model
-        self.scope = spans.scope_name_code[spans.scope[rows]]
-        self._scopes = {code: spans.text(code) for code in np.unique(self.scope).tolist()}
-        texts = spans.texts
-        self.response_ids = [texts[code] if code >= 0 else b"" for code in reading.response_id.tolist()]
+        self.scope = spans.scope
+        self._scopes = {code: spans.scope_text(code) for code in np.unique(self.scope).tolist()}
+        text = spans.response_text
+        self.response_ids = [text(code) if code >= 0 else b"" for code in spans.response.tolist()]
         self.traces = Traces(spans, self.hashes)
 
     def __len__(self) -> int:
@@ -99,14 +94,14 @@ class Batch:
         ]
 
     def links(self, group: int) -> dict[int, int]:
-        """Parent span id of every span of the group's trace in the table, also of those that are no calls."""
+        """Parent span id of every span of the group's trace, also of those that are no calls."""
         return self.traces.links(self.of_call[self.order[self.bounds[group]]])
 
 
 class Traces:
-    """The spans of a table by trace; sorted when first asked."""
+    """All spans by trace; sorted when first asked."""
 
-    def __init__(self, spans: SpanTable, hashes: Hashes) -> None:
+    def __init__(self, spans: Spans, hashes: Hashes) -> None:
         self._span_id, self._parent_id, self._hashes = spans.span_id, spans.parent_span_id, hashes
         self._sorted: tuple[npt.NDArray[np.intp], Hashes] | None = None
 

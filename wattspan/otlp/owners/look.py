@@ -6,9 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from wattspan.otlp.dialects import Reading
-from wattspan.otlp.owners.batch import Batch, Codes, Flags, Hashes, Ints
-from wattspan.otlp.wire import SpanTable
+from wattspan.otlp.owners.batch import Batch
+from wattspan.otlp.owners.spans import Codes, Flags, Hashes, Ints, Spans
 
 _DEEPEST: Final = 64
 """Levels of the span tree that the quick look climbs; deeper traces are settled one by one."""
@@ -29,7 +28,7 @@ class Look:
         self.owners: Ints = np.zeros(0, dtype=np.int64)
 
 
-def quick_look(spans: SpanTable, reading: Reading, batch: Batch) -> Look:
+def quick_look(spans: Spans, batch: Batch) -> Look:
     """Decide the traces in which nothing is open to doubt.
 
     That is where each span comes once, every aggregate has a call with usage below it, and, once each call
@@ -37,15 +36,15 @@ def quick_look(spans: SpanTable, reading: Reading, batch: Batch) -> Look:
     are by one instrumentor, none inside another, no response id twice.
     """
     look = Look(batch)
-    if len(batch) == len(reading) and not batch.is_aggregate.any():
+    if len(batch) == len(spans.rows) and not batch.is_aggregate.any():
         return look
-    up, is_odd = _nearest_calls(spans, reading, batch)
-    loser, winner = _plain_pairs(up, batch, reading)
+    up, is_odd = _nearest_calls(spans, batch)
+    loser, winner = _plain_pairs(up, batch, spans.response)
     is_left = ~batch.is_aggregate
     is_left[loser] = False
     doubt = is_odd | (is_left & _is_inside(up, is_left)) | (is_left & batch.is_continuation)
     doubt[loser] |= ~is_left[winner]
-    doubt |= is_left & _has_twin(reading.response_id, is_left)
+    doubt |= is_left & _has_twin(spans.response, is_left)
     look.needs_care[batch.group[doubt]] = True
     look.needs_care |= _has_two_scopes(batch, is_left)
     if batch.is_aggregate.any():
@@ -60,21 +59,22 @@ def quick_look(spans: SpanTable, reading: Reading, batch: Batch) -> Look:
     return look
 
 
-def _nearest_calls(spans: SpanTable, reading: Reading, batch: Batch) -> tuple[Ints, Flags]:
+def _nearest_calls(spans: Spans, batch: Batch) -> tuple[Ints, Flags]:
     """For each call, the nearest call or aggregate above it (-1 = none), and whether its trace is odd: a span
     comes twice in it, or its tree is too deep for a quick look."""
+    k = len(spans.rows)
     key = spans.span_id ^ batch.hashes
     order = np.argsort(key, kind="stable")
     in_order = key[order]
-    is_odd = np.zeros(len(reading), dtype=np.bool_)
+    is_odd = np.zeros(k, dtype=np.bool_)
     twice = in_order[1:] == in_order[:-1]
     if twice.any():
         is_odd |= np.isin(batch.of_call, batch.hashes[order[1:][twice]])
     call_of_row = np.full(spans.n, -1, dtype=np.int64)
-    call_of_row[reading.rows] = np.arange(len(reading))
-    up = np.full(len(reading), -1, dtype=np.int64)
-    climbing = np.arange(len(reading))
-    rows = reading.rows
+    call_of_row[spans.rows] = np.arange(k)
+    up = np.full(k, -1, dtype=np.int64)
+    climbing = np.arange(k)
+    rows = spans.rows
     for _ in range(_DEEPEST):
         parent = spans.parent_span_id[rows]
         wanted = parent ^ batch.hashes[rows]
@@ -91,7 +91,7 @@ def _nearest_calls(spans: SpanTable, reading: Reading, batch: Batch) -> tuple[In
     return up, is_odd
 
 
-def _plain_pairs(up: Ints, batch: Batch, reading: Reading) -> tuple[Ints, Ints]:
+def _plain_pairs(up: Ints, batch: Batch, ids: Codes) -> tuple[Ints, Ints]:
     """Pairs of calls, one directly inside the other and alone there, that are one call: (copy, owner)."""
     is_call = ~batch.is_aggregate
     inner = (is_call & (up >= 0)).nonzero()[0]
@@ -99,7 +99,6 @@ def _plain_pairs(up: Ints, batch: Batch, reading: Reading) -> tuple[Ints, Ints]:
         return inner, inner
     kids = np.bincount(up[up >= 0], minlength=len(up))
     outer = up[inner]
-    ids = reading.response_id
     same_id = (ids[inner] >= 0) & (ids[inner] == ids[outer])
     carries = batch.carries[inner]
     same_tokens = (batch.input[inner] == batch.input[outer]) & (batch.output[inner] == batch.output[outer])

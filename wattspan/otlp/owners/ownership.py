@@ -10,21 +10,22 @@ import numpy as np
 
 from wattspan.calls import CallBatch
 from wattspan.otlp.dialects import Reading
-from wattspan.otlp.owners.batch import Batch, Flags, Hashes, Traces, trace_hashes
+from wattspan.otlp.owners.batch import Batch, Traces, trace_hashes
 from wattspan.otlp.owners.facts import supply
 from wattspan.otlp.owners.look import Look, quick_look
 from wattspan.otlp.owners.memory import OwnerMemory
 from wattspan.otlp.owners.node import Node
 from wattspan.otlp.owners.settle import Tally, settle
+from wattspan.otlp.owners.spans import Flags, Hashes, Spans
 from wattspan.otlp.wire import SpanTable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ownership:
-    """Which call of a reading owns its energy; all arrays as long as the reading."""
+    """Which call owns its energy; all arrays as long as the calls."""
 
     calls: CallBatch
-    """The reading's calls; owners have what only their copies knew (cache, reasoning, host, region,
+    """The calls given; owners have what only their copies knew (cache, reasoning, host, region,
     model)."""
     is_owner: Flags
     """The call stands for itself. The others get no energy."""
@@ -39,14 +40,19 @@ def decide(spans: SpanTable, reading: Reading, memory: OwnerMemory | None = None
     the same memory are taken into account, and the calls of this one are remembered; what was told of earlier
     calls stands, so a call whose first span had no usage may be counted twice (`OwnerMemory.superseded`).
     """
-    if len(reading) == 0:
+    return decide_among(Spans.of(spans, reading), memory)
+
+
+def decide_among(spans: Spans, memory: OwnerMemory | None = None) -> Ownership:
+    """As `decide`, for spans that did not come from a table."""
+    if len(spans.rows) == 0:
         if memory is not None and memory.traces:
             _remember_links(spans, Traces(spans, trace_hashes(spans)), memory)
-        return Ownership(reading.calls, np.zeros(0, np.bool_), np.zeros(0, np.uint64))
-    batch = Batch(spans, reading)
-    look = quick_look(spans, reading, batch)
+        return Ownership(spans.calls, np.zeros(0, np.bool_), np.zeros(0, np.uint64))
+    batch = Batch(spans)
+    look = quick_look(spans, batch)
     needs_care = look.needs_care
-    trace_ids = _trace_ids(spans, reading, batch) if memory is not None else []
+    trace_ids = _trace_ids(spans, batch) if memory is not None else []
     if memory is not None:
         needs_care |= np.array([trace_id in memory for trace_id in trace_ids], dtype=np.bool_)
     pairs: list[tuple[int, int]] = []
@@ -59,15 +65,15 @@ def decide(spans: SpanTable, reading: Reading, memory: OwnerMemory | None = None
             trace.unread.append((batch, group))
             memory.keep(trace, batch.size(group))
         _remember_links(spans, batch.traces, memory, set(trace_ids))
-    return Ownership(_supplied(reading, batch, look, pairs), look.is_owner, look.owner_span_id)
+    return Ownership(_supplied(spans.calls, batch, look, pairs), look.is_owner, look.owner_span_id)
 
 
-def _supplied(reading: Reading, batch: Batch, look: Look, pairs: list[tuple[int, int]]) -> CallBatch:
+def _supplied(calls: CallBatch, batch: Batch, look: Look, pairs: list[tuple[int, int]]) -> CallBatch:
     settled = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     sure = ~look.needs_care[batch.group[look.copies]]
     copies = np.concatenate((look.copies[sure], settled[:, 0]))
     owners = np.concatenate((look.owners[sure], settled[:, 1]))
-    return supply(reading.calls, copies, owners)
+    return supply(calls, copies, owners)
 
 
 def _settle_group(batch: Batch, group: int, trace_id: bytes, memory: OwnerMemory | None) -> list[Node]:
@@ -92,13 +98,13 @@ def _tell(nodes: list[Node], look: Look, pairs: list[tuple[int, int]]) -> None:
             pairs.append((node.call, owner.call))
 
 
-def _trace_ids(spans: SpanTable, reading: Reading, batch: Batch) -> list[bytes]:
-    rows = reading.rows[batch.order[batch.bounds[:-1]]]
+def _trace_ids(spans: Spans, batch: Batch) -> list[bytes]:
+    rows = spans.rows[batch.order[batch.bounds[:-1]]]
     return [row.tobytes() for row in spans.trace_id[rows]]
 
 
 def _remember_links(
-    spans: SpanTable, traces: Traces, memory: OwnerMemory, settled: Set[bytes] = frozenset()
+    spans: Spans, traces: Traces, memory: OwnerMemory, settled: Set[bytes] = frozenset()
 ) -> None:
     """Remember the parents of spans without calls, in traces that have calls in memory."""
     for trace_hash, row in traces.distinct():
