@@ -66,7 +66,7 @@ async def main(config_file: Path, log: Path) -> None:
     gateway = Gateway(load_serve_config(config_file, {}), readers=["lake"])
     stop, done = asyncio.Event(), threading.Event()
     asyncio.get_running_loop().add_signal_handler(15, stop.set)
-    reader = SpanReader(gateway.spool, "lake", "genai/standard")
+    reader = SpanReader(gateway.durable.spool, "lake", "genai/standard")
     thread = threading.Thread(target=write_down, args=(reader, log, done))
     thread.start()
     await gateway.start()

@@ -27,7 +27,7 @@ KIB = 1024
 
 
 def tally_of(client: Client, name: str = "d0") -> DestinationTally:
-    return client.gateway.forwarders[name].tally
+    return client.gateway.durable.forwarders[name].tally
 
 
 def assert_balance(client: Client, name: str = "d0") -> None:
@@ -37,8 +37,8 @@ def assert_balance(client: Client, name: str = "d0") -> None:
     parts = (tally.sent[Signal.TRACES], tally.failed[Signal.TRACES], tally.queued[Signal.TRACES])
     assert came == sum(parts), parts
     assert tally.queued_batches >= 0
-    reader = client.gateway.spool.reader()
-    spool = client.gateway.spool
+    reader = client.gateway.durable.spool.reader()
+    spool = client.gateway.durable.spool
     waiting = reader.backlog(spool.readers()[name], spool.newest, [Signal.TRACES])
     reader.close()
     # Batches out of order are done but not yet behind the cursor.

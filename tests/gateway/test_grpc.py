@@ -202,7 +202,7 @@ def test_a_grpc_destination_gets_spans_and_its_answers_are_understood(
             async with running(config_of(tmp_path, destination)) as client:
                 body = traces(3)
                 await client.post(body)
-                tally = client.gateway.forwarders["d0"].tally
+                tally = client.gateway.durable.forwarders["d0"].tally
                 async with asyncio.timeout(10):
                     while tally.queued_batches or not tally.attempts:
                         await asyncio.sleep(0.01)
@@ -227,7 +227,7 @@ def test_a_grpc_destination_that_is_down_gets_everything_once_it_is_back(tmp_pat
         async with running(config) as client:
             body = traces(4)
             await client.post(body)
-            tally = client.gateway.forwarders["d0"].tally
+            tally = client.gateway.durable.forwarders["d0"].tally
             async with asyncio.timeout(10):
                 while tally.attempts["UNAVAILABLE"] < 3:
                     await asyncio.sleep(0.01)

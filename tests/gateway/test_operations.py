@@ -103,7 +103,7 @@ def test_probes(tmp_path: Path) -> None:
             Backend() as backend,
             running(config_of(tmp_path, {"endpoint": backend.endpoint})) as client,
         ):
-            assert await client.get("/healthz") == (200, '{"status": "ok"}')
+            assert await client.get("/healthz") == (200, '{"status": "ok", "reasons": []}')
             assert await client.get("/readyz") == (200, '{"status": "ready", "reasons": []}')
             assert (await client.get("/"))[0] == 404
             async with client.session.post(f"{client.telemetry_url}/metrics") as response:
@@ -131,7 +131,7 @@ def test_nothing_that_a_span_says_is_logged(tmp_path: Path, caplog, capfd) -> No
             async with running(config) as client:
                 for body, content_type in bodies:
                     await client.post(body, content_type=content_type)
-                enricher = next(iter(client.gateway._pipeline.enrichment._enrichers.values()))
+                enricher = next(iter(client.gateway.outlet.enrichment._enrichers.values()))
                 enricher.protobuf = _broken
                 assert (await client.post(traces(3, content=SECRET)))[0] == 200
                 assert (await samples(client))[("wattspan_processor_failures_total", "")] == 1

@@ -122,7 +122,7 @@ def test_clients_are_told_to_try_again_while_the_disk_is_full_and_lose_nothing(t
             Backend() as backend,
             running(config_of(tmp_path, {"endpoint": backend.endpoint})) as client,
         ):
-            database = client.gateway.spool._db
+            database = client.gateway.durable.spool._db
             pages = database.execute("PRAGMA page_count").fetchone()[0]
             database.execute(f"PRAGMA max_page_count = {pages}")
             noise = sqlite3.connect(":memory:").execute("SELECT hex(randomblob(200000))").fetchone()[0]

@@ -79,7 +79,7 @@ def test_a_destination_with_a_ca_of_its_own_that_asks_for_our_certificate(tmp_pa
             async with running(config) as client:
                 await client.post(traces(3))
                 await backend.has(3)
-                tally = client.gateway.forwarders["d1"].tally
+                tally = client.gateway.durable.forwarders["d1"].tally
                 async with asyncio.timeout(5):
                     while not tally.attempts:
                         await asyncio.sleep(0.01)

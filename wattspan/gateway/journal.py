@@ -10,7 +10,11 @@ from typing import Literal
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time (UTC), level, logger, message."""
+    """One JSON object a line: time (UTC), level, logger, message, and the worker where there are several."""
+
+    def __init__(self, worker: int | None = None) -> None:
+        super().__init__()
+        self._worker = {} if worker is None else {"worker": worker}
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
@@ -18,6 +22,7 @@ class JsonLines(logging.Formatter):
             "time": dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
+            **self._worker,
             "message": record.getMessage(),
         }
         return json.dumps(line, ensure_ascii=False)
@@ -32,12 +37,12 @@ def without_content(error: BaseException) -> str:
     return f"{type(error).__name__}{place}"
 
 
-def set_up(log_format: Literal["json", "text"]) -> None:
-    """Send the logs of this process to standard error."""
+def set_up(log_format: Literal["json", "text"], worker: int | None = None) -> None:
+    """Send the logs of this process to standard error; `worker`: its number where there are several."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        JsonLines() if log_format == "json" else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
-    )
+    who = "" if worker is None else f"worker {worker}: "
+    text = logging.Formatter(f"%(asctime)s %(levelname)s {who}%(message)s")
+    handler.setFormatter(JsonLines(worker) if log_format == "json" else text)
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     # They quote what clients sent.
     for name in ("aiohttp.server", "asyncio"):

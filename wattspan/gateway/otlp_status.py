@@ -88,6 +88,11 @@ def unavailable(message: str, retry_after_s: float, items: int = 0) -> RefusalEr
     return RefusalError(503, Code.UNAVAILABLE, message, retry_after_s, items)
 
 
+def given_up(message: str, items: int) -> RefusalError:
+    """500: a destination refused it for good, so sending it again would not help."""
+    return RefusalError(500, Code.INTERNAL, message, items=items)
+
+
 def full_success(content_type: str) -> bytes:
     """`Export*ServiceResponse` with `partial_success` unset, as the specification asks on full success."""
     return b"{}" if content_type == JSON else b""

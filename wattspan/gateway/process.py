@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -15,8 +15,10 @@ import uvloop
 from wattspan.config import ConfigError
 from wattspan.gateway import journal
 from wattspan.gateway.configuration import load_serve_config
+from wattspan.gateway.seat import seats
 from wattspan.gateway.server import Gateway
-from wattspan.gateway.settings import ServeConfig
+from wattspan.gateway.settings import GatewaySection, ServeConfig
+from wattspan.gateway.supervisor import Supervisor
 
 log: Final = logging.getLogger(__name__)
 
@@ -31,21 +33,16 @@ def run(path: Path | None, config: ServeConfig, environ: Mapping[str, str] = os.
 
 
 async def _serve(path: Path | None, config: ServeConfig, environ: Mapping[str, str]) -> None:
-    gateway = Gateway(config)
+    chosen = seats(config.gateway.spool.directory, config.gateway.workers)
+    gateway = Supervisor(config, chosen) if len(chosen) > 1 else Gateway(config)
     stop, reload = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, reload.set)
     await gateway.start()
-    for what, settings, port in (
-        ("OTLP/HTTP", config.gateway.http, gateway.http.port),
-        ("OTLP/gRPC", config.gateway.grpc, gateway.grpc.port),
-        ("telemetry", config.gateway.telemetry, gateway.telemetry.port),
-    ):
-        if port:
-            log.info("serving %s on %s:%d", what, settings.host, port)
-    reloading = asyncio.create_task(_reload_on(reload, gateway, path, environ))
+    _announce(gateway, config.gateway)
+    reloading = asyncio.create_task(_reload_on(reload, gateway.reload, path, environ))
     await stop.wait()
     log.info("stopping")
     reloading.cancel()
@@ -54,8 +51,21 @@ async def _serve(path: Path | None, config: ServeConfig, environ: Mapping[str, s
     log.info("stopped")
 
 
+def _announce(gateway: Gateway | Supervisor, settings: GatewaySection) -> None:
+    for what, section, port in (
+        ("OTLP/HTTP", settings.http, gateway.http.port),
+        ("OTLP/gRPC", settings.grpc, gateway.grpc.port),
+        ("telemetry", settings.telemetry, gateway.telemetry.port),
+    ):
+        if port:
+            log.info("serving %s on %s:%d", what, section.host, port)
+
+
 async def _reload_on(
-    wanted: asyncio.Event, gateway: Gateway, path: Path | None, environ: Mapping[str, str]
+    wanted: asyncio.Event,
+    reload: Callable[[ServeConfig], Awaitable[None]],
+    path: Path | None,
+    environ: Mapping[str, str],
 ) -> None:
     while True:
         await wanted.wait()
@@ -63,7 +73,7 @@ async def _reload_on(
         try:
             # Reading an edition takes longer than a request should wait.
             config = await asyncio.to_thread(load_serve_config, path, environ)
-            await gateway.reload(config)
+            await reload(config)
         except (ConfigError, OSError, ValueError) as error:
             log.error("not reloaded, the old configuration stays: %s", error)
         else:

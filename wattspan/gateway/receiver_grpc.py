@@ -57,18 +57,19 @@ class GrpcReceiver:
         self._signals = signals
         self._token = f"Bearer {settings.bearer_token}".encode() if settings.bearer_token else b""
 
-    async def start(self) -> None:
+    async def start(self, *, shares_port: bool = False) -> None:
         """Listen. Raises OSError where the address cannot be had or the certificates cannot be used."""
         settings = self._listening
         self._server = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", self._request_bytes),
-                # Two processes on one port would each have a part of the spans.
-                ("grpc.so_reuseport", 0),
+                # Two gateways on one port would each have a part of the spans.
+                ("grpc.so_reuseport", int(shares_port)),
             ]
         )
         self._server.add_generic_rpc_handlers(tuple(self._handler(signal) for signal in Signal))
-        address = f"{settings.host}:{settings.port}"
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        address = f"{host}:{settings.port}"
         try:
             if settings.tls is None:
                 self.port = self._server.add_insecure_port(address)

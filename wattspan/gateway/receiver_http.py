@@ -92,7 +92,7 @@ class HttpReceiver:
             self._tls.load_cert_chain(settings.tls.cert_file, settings.tls.key_file)
         self._apply(settings, limits, signals)
 
-    async def start(self) -> None:
+    async def start(self, *, shares_port: bool = False) -> None:
         """Listen. Raises OSError where the address cannot be had."""
         await self._runner.setup()
         self._tls = self._settings.tls.context() if self._settings.tls else None
@@ -102,6 +102,7 @@ class HttpReceiver:
             self._settings.port,
             ssl_context=self._tls,
             backlog=1024,
+            reuse_port=shares_port,
         )
         await site.start()
         self.port = self._runner.addresses[0][1]

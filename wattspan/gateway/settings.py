@@ -232,10 +232,34 @@ class GatewaySection(Section):
     telemetry: TelemetrySection = TelemetrySection()
     limits: LimitsSection = LimitsSection()
     spool: SpoolSection = SpoolSection()
+    acknowledge: Literal["durable", "delivered"] = Field(
+        default="durable",
+        description="When a client is told that its request is accepted: on disk, or, without a disk, once "
+        "every destination has it.",
+    )
+    workers: Annotated[int, Field(ge=1, le=256)] = Field(
+        default=1, description="Processes that share the ports. Limits, quotas and in_flight hold for each."
+    )
     drain_s: Seconds = Field(
         default=10, description="After SIGTERM: time for requests under way and for what can still be sent."
     )
     destinations: tuple[DestinationSection, ...] = Field(min_length=1)
+
+    def fixed(self, what: GatewaySection) -> list[str]:
+        """What differs in `what` and cannot change while the gateway runs."""
+        return [
+            name
+            for name, is_same in (
+                ("gateway.http but its bearer_token", self.http.listening == what.http.listening),
+                ("gateway.grpc but its bearer_token", self.grpc.listening == what.grpc.listening),
+                ("gateway.limits.request_bytes", self.limits.request_bytes == what.limits.request_bytes),
+                ("gateway.telemetry", self.telemetry == what.telemetry),
+                ("gateway.spool", self.spool == what.spool),
+                ("gateway.acknowledge", self.acknowledge == what.acknowledge),
+                ("gateway.workers", self.workers == what.workers),
+            )
+            if not is_same
+        ]
 
     @property
     def signals(self) -> frozenset[Signal]:

@@ -91,7 +91,8 @@ class Spool:
         """
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock_file = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        self._lock_path = path.with_suffix(".lock")
+        self._lock_file = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -225,6 +226,11 @@ class Spool:
         """Whether `settle` has nothing to do."""
         return not self._moved and not self._has_more
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether all readers have everything and it is deleted."""
+        return self._oldest > self.newest
+
     def _write_cursors(self) -> dict[str, int]:
         with self._lock:
             moved = dict(self._moved)
@@ -246,6 +252,16 @@ class Spool:
     def reader(self) -> SpoolReader:
         """A connection that reads, for use by one thread at a time."""
         return SpoolReader(self.path)
+
+    def discard(self) -> None:
+        """Close, and delete the files where nothing is left in them."""
+        if not self.is_empty:
+            self.close()
+            return
+        self._db.close()
+        for path in (*self.path.parent.glob(f"{self.path.name}*"), self._lock_path):
+            path.unlink()
+        os.close(self._lock_file)
 
     def close(self) -> None:
         """Make the cursors durable and let the file go."""

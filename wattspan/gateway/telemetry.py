@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Protocol
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.registry import Collector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from wattspan.gateway.settings import TelemetrySection
+
+
+class Watched(Protocol):
+    """What probes and Prometheus ask."""
+
+    async def metrics(self) -> bytes:
+        """The page of metrics."""
+
+    async def why_not_healthy(self) -> Sequence[str]:
+        """What a restart should mend; nothing when all is well."""
+
+    async def why_not_ready(self) -> Sequence[str]:
+        """What keeps clients from being served; nothing when they are."""
 
 
 class Telemetry:
     """A small HTTP server for probes and Prometheus."""
 
-    def __init__(
-        self, settings: TelemetrySection, collector: Collector, why_not_ready: Callable[[], list[str]]
-    ) -> None:
-        """`why_not_ready` says what keeps clients from being served; nothing when they are."""
+    def __init__(self, settings: TelemetrySection, watched: Watched) -> None:
         self._settings = settings
-        self._registry = CollectorRegistry()
-        self._registry.register(collector)
-        self._why_not_ready = why_not_ready
+        self._watched = watched
         self._runner = web.ServerRunner(web.Server(self._handle, access_log=None))
         self.port = 0
 
@@ -42,14 +49,17 @@ class Telemetry:
             return web.Response(status=405, headers={"Allow": "GET, HEAD"})
         if request.path == "/metrics":
             return web.Response(
-                body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+                body=await self._watched.metrics(), headers={"Content-Type": CONTENT_TYPE_LATEST}
             )
         if request.path == "/healthz":
-            return web.json_response({"status": "ok"})
+            return _probe("ok", "failing", await self._watched.why_not_healthy())
         if request.path == "/readyz":
-            reasons = self._why_not_ready()
-            content = {"status": "not ready" if reasons else "ready", "reasons": reasons}
-            return web.Response(
-                status=503 if reasons else 200, text=json.dumps(content), content_type="application/json"
-            )
+            return _probe("ready", "not ready", await self._watched.why_not_ready())
         return web.Response(status=404, text="there are /healthz, /readyz and /metrics\n")
+
+
+def _probe(good: str, bad: str, reasons: Sequence[str]) -> web.Response:
+    content = {"status": bad if reasons else good, "reasons": list(reasons)}
+    return web.Response(
+        status=503 if reasons else 200, text=json.dumps(content), content_type="application/json"
+    )

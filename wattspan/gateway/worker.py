@@ -1,0 +1,99 @@
+"""One worker of a gateway of several processes; its supervisor starts it and speaks with it.
+
+`python -m wattspan.gateway.worker --number N [--draining]`; see `WorkerProcess` for what is said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from typing import Any, Final
+
+import uvloop
+
+from wattspan.gateway import journal
+from wattspan.gateway.seat import Seat
+from wattspan.gateway.server import Gateway
+from wattspan.gateway.settings import ServeConfig
+from wattspan.gateway.worker_process import MOST_LINE_BYTES
+
+log: Final = logging.getLogger(__name__)
+
+
+async def work(seat: Seat) -> int:
+    """Serve until the supervisor ends it, or until the spool is drained; the exit status."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    # The supervisor reads the file and passes it on.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    lines = asyncio.StreamReader(limit=MOST_LINE_BYTES)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    first = json.loads(await lines.readline() or "null")
+    if first is None:
+        return 0
+    config = ServeConfig.model_validate(first["config"])
+    journal.set_up(config.gateway.telemetry.log_format, worker=seat.number)
+    try:
+        gateway = Gateway(config, seat=seat)
+        await gateway.start()
+    except (OSError, ValueError) as error:
+        _say(first["id"], fault=str(error))
+        return 1
+    _say(first["id"], fault=None)
+    tasks = [asyncio.create_task(_obey(lines, gateway, stop))]
+    if seat.is_draining and gateway.durable is not None:
+        tasks.append(asyncio.create_task(_until_empty(gateway.durable.emptied(), stop)))
+    await stop.wait()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await gateway.stop()
+    return 0
+
+
+async def _obey(lines: asyncio.StreamReader, gateway: Gateway, stop: asyncio.Event) -> None:
+    while line := await lines.readline():
+        order = json.loads(line)
+        if "config" in order:
+            _say(order["id"], fault=await _reloaded(gateway, order["config"]))
+        else:
+            metrics = (await gateway.metrics()).decode()
+            _say(order["id"], metrics=metrics, not_ready=await gateway.why_not_ready())
+    stop.set()
+
+
+async def _reloaded(gateway: Gateway, config: object) -> str | None:
+    try:
+        await gateway.reload(ServeConfig.model_validate(config))
+    except (OSError, ValueError) as error:
+        return str(error)
+    return None
+
+
+async def _until_empty(emptied: Any, stop: asyncio.Event) -> None:
+    await emptied
+    stop.set()
+
+
+def _say(number: int, **answer: object) -> None:
+    line = json.dumps({"id": number, **answer}).encode() + b"\n"
+    while line:
+        try:
+            line = line[os.write(sys.stdout.fileno(), line) :]
+        except BrokenPipeError:
+            # The supervisor is gone; the end of standard input says so, too.
+            return
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--number", type=int, required=True)
+    parser.add_argument("--draining", action="store_true")
+    given = parser.parse_args()
+    sys.exit(uvloop.run(work(Seat(given.number, is_shared=True, is_draining=given.draining))))
