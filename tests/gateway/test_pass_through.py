@@ -122,13 +122,15 @@ def test_all_destinations_must_have_it(tmp_path: Path) -> None:
         down = Backend()
         async with down:
             pass
-        async with Backend() as good:
-            async with running(passing(tmp_path, good.endpoint, down.endpoint)) as client:
-                assert (await client.post(traces(2)))[0] == 503
-                assert (books(client, "d0"), books(client, "d1")) == ((2, 2, 0, 0), (2, 0, 2, 0))
-                async with Backend(port=down.port):
-                    assert (await client.post(traces(2)))[0] == 200
-                assert (books(client, "d0"), books(client, "d1")) == ((4, 4, 0, 0), (4, 2, 2, 0))
+        async with (
+            Backend() as good,
+            running(passing(tmp_path, good.endpoint, down.endpoint)) as client,
+        ):
+            assert (await client.post(traces(2)))[0] == 503
+            assert (books(client, "d0"), books(client, "d1")) == ((2, 2, 0, 0), (2, 0, 2, 0))
+            async with Backend(port=down.port):
+                assert (await client.post(traces(2)))[0] == 200
+            assert (books(client, "d0"), books(client, "d1")) == ((4, 4, 0, 0), (4, 2, 2, 0))
 
     asyncio.run(run())
 
@@ -173,14 +175,17 @@ def test_stopping_waits_for_requests_under_way(tmp_path: Path) -> None:
 
 def test_a_reload_takes_over_other_destinations(tmp_path: Path) -> None:
     async def run() -> None:
-        async with Backend(delay_s=0.2) as first, Backend() as second:
-            async with running(passing(tmp_path, first.endpoint)) as client:
-                under_way = asyncio.create_task(client.post(traces(1)))
-                while first.attempts < 1:
-                    await asyncio.sleep(0.01)
-                await client.gateway.reload(passing(tmp_path, second.endpoint))
-                assert (await under_way)[0] == 200
-                assert (await client.post(traces(2)))[0] == 200
-                assert (len(first.span_keys), len(second.span_keys)) == (1, 2)
+        async with (
+            Backend(delay_s=0.2) as first,
+            Backend() as second,
+            running(passing(tmp_path, first.endpoint)) as client,
+        ):
+            under_way = asyncio.create_task(client.post(traces(1)))
+            while first.attempts < 1:
+                await asyncio.sleep(0.01)
+            await client.gateway.reload(passing(tmp_path, second.endpoint))
+            assert (await under_way)[0] == 200
+            assert (await client.post(traces(2)))[0] == 200
+            assert (len(first.span_keys), len(second.span_keys)) == (1, 2)
 
     asyncio.run(run())
