@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from wattspan.calls import CallBatch, Column
 
 Ints = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int32]
+Integers = npt.NDArray[np.integer[Any]]
 Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Small = npt.NDArray[np.int8]
@@ -61,8 +63,8 @@ class SpanRows:
     tool: Column
     cpu_ns: Ints
     """-1 where the span reports none."""
-    trace_state_threshold: Floats
-    """Share of traces that were kept, by `tracestate` ot=th: (0, 1]; NaN where the span says nothing."""
+    kept_share: Floats
+    """Share of traces that sampling kept, by `tracestate` ot=th: (0, 1]; NaN where the span says nothing."""
     attributes: Attributes
     call_rows: Ints
     """int64[k]: the spans that are calls or aggregates, ascending."""

@@ -74,10 +74,21 @@ TREE: Final = (
     pa.field("own_ns", pa.int64()),
     pa.field("is_owner", pa.bool_()),
     pa.field("owner_span_id", pa.uint64()),
+    *(
+        pa.field(f"owned_{name}", pa.int64())
+        for name in (
+            "input_tokens",
+            "cache_read_tokens",
+            "cache_write_tokens",
+            "output_tokens",
+            "reasoning_tokens",
+        )
+    ),
 )
 """Pre-order number within the trace from 0, spans in the subtree with the span itself, depth from 0 (a root;
 spans whose parent is missing are roots too), duration not covered by children, ownership of calls (null, 0
-elsewhere)."""
+elsewhere). `owned_*`: tokens of an owner that its copies knew and it did not, null where the raw count stands
+(coalesce of the two is what was estimated)."""
 
 RULES: Final = (
     pa.field("feature", TEXT),
@@ -115,7 +126,10 @@ no_usage | failed | duplicate (calls), compute (other spans, where the user opte
 `evidence`: the tier, or compute. `spread`: the shared errors of the row as `lake.spread` writes them; bands
 are made from it and never stored. `cost_source`: span | genai-prices."""
 
-SEGMENT: Final = pa.schema([*IDENTITY, *SPAN, *CALL, *TREE, *RULES, *ESTIMATE])
+KEPT_SHARE: Final = pa.field("kept_share", pa.float64())
+"""Share of traces that sampling kept, as the span says; null where it says nothing. Raw."""
+
+SEGMENT: Final = pa.schema([*IDENTITY, *SPAN, KEPT_SHARE, *CALL, *TREE, *RULES, *ESTIMATE])
 """A segment file; rows sorted by trace id, then `pre`."""
 
 ESTIMATES: Final = pa.schema(list(ESTIMATE))

@@ -1,0 +1,74 @@
+"""`Journal`: the spans of open traces on disk: records of length, CRC-32 and an Arrow stream."""
+
+from __future__ import annotations
+
+import io
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from struct import Struct
+from typing import BinaryIO, Final
+
+import pyarrow as pa
+
+from wattspan.lake.arrow import RAW
+from wattspan.lake.disk import sync_folder
+
+_HEAD: Final = Struct("<QI")
+_OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4")
+
+
+class Journal:
+    """One journal file, open for appending."""
+
+    def __init__(self, path: Path) -> None:
+        """Make the file. Raises OSError."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._file: BinaryIO = path.open("xb", buffering=0)
+        sync_folder(path.parent)
+
+    def append(self, batches: list[pa.RecordBatch]) -> None:
+        """Make batches of raw columns durable, all of them or (after a crash) the first few.
+
+        Raises OSError where the disk refuses; then nothing of them counts.
+        """
+        at = self._file.tell()
+        try:
+            for batch in batches:
+                payload = _payload(batch)
+                self._file.write(_HEAD.pack(len(payload), zlib.crc32(payload)) + payload)
+            os.fsync(self._file.fileno())
+        except OSError:
+            self._file.seek(at)
+            self._file.truncate()
+            raise
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._file.close()
+
+
+def read_journal(path: Path) -> Iterator[pa.RecordBatch]:
+    """The batches of a journal; what follows a record that is torn or damaged was never acknowledged."""
+    with path.open("rb") as file:
+        while len(head := file.read(_HEAD.size)) == _HEAD.size:
+            size, crc = _HEAD.unpack(head)
+            payload = file.read(size) if size < 1 << 40 else b""
+            if len(payload) < size or zlib.crc32(payload) != crc:
+                return
+            with pa.ipc.open_stream(payload) as stream:
+                yield from stream
+
+
+def _payload(batch: pa.RecordBatch) -> bytes:
+    out = io.BytesIO()
+    with pa.ipc.new_stream(out, RAW, options=_OPTIONS) as stream:
+        stream.write_batch(batch)
+    return out.getvalue()

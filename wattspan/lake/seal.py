@@ -1,0 +1,163 @@
+"""`Sealer`: the spans of whole traces to the rows of a segment: tree, owners, features, estimates, cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from wattspan.calls import CallBatch, Column, EstimateBatch
+from wattspan.estimator import Estimator
+from wattspan.lake import arrow, spread
+from wattspan.lake.cost import costs
+from wattspan.lake.features import FeatureRules
+from wattspan.lake.ownership import own
+from wattspan.lake.rows import SpanRows, Tree
+from wattspan.lake.sampling import weights
+from wattspan.lake.schema import ESTIMATE, SEGMENT
+from wattspan.lake.tree import once_each, plant, span_keys
+from wattspan.otlp.attributes import DUPLICATE
+from wattspan.otlp.dialects import CALL
+
+OWNED_COUNTS: Final = (
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealer:
+    """What derived columns are made with."""
+
+    estimator: Estimator
+    features: FeatureRules
+    sampling_rate: float | None = None
+    """Share of traces that the user's own sampling keeps, where spans do not say."""
+
+    def seal(self, raw: pa.Table) -> pa.Table:
+        """The rows of a segment from the raw columns of whole traces, in any order, copies among them."""
+        rows = arrow.from_arrow(raw)
+        carries = np.zeros(len(rows), dtype=np.bool_)
+        carries[rows.call_rows] = rows.calls.has_usage
+        keys = span_keys(rows.trace_id, rows.span_id, rows.start_unix_ns, rows.duration_ns)
+        kept = once_each(keys, carries)
+        if len(kept) < len(rows):
+            raw = raw.take(pa.array(kept))
+            rows = arrow.from_arrow(raw)
+        order, tree = plant(
+            rows.trace_id, rows.span_id, rows.parent_span_id, rows.start_unix_ns, rows.duration_ns
+        )
+        raw = raw.take(pa.array(order)).combine_chunks()
+        return self._derived(raw, arrow.from_arrow(raw), tree)
+
+    def derive_again(self, sealed: pa.Table) -> pa.Table:
+        """Sealed rows with their derived columns made anew; the raw ones stay as they are."""
+        return self.seal(sealed)
+
+    def _derived(self, raw: pa.Table, rows: SpanRows, tree: Tree) -> pa.Table:
+        n, at = len(rows), rows.call_rows
+        calls, is_owner, owner_span_id = own(rows)
+        features = self.features.assign(rows, tree)
+        sampling = weights(rows, tree, self.sampling_rate)
+        owner = np.zeros(n, dtype=np.uint64)
+        owner[at] = owner_span_id
+        flags = np.zeros(n, dtype=np.bool_)
+        flags[at] = is_owner
+        absent = np.ones(n, dtype=np.bool_)
+        absent[at] = False
+        derived: dict[str, Any] = {
+            "pre": pa.array(tree.pre),
+            "subtree_size": pa.array(tree.subtree_size),
+            "depth": pa.array(tree.depth),
+            "own_ns": pa.array(tree.own_ns),
+            "is_owner": pa.array(flags, mask=absent),
+            "owner_span_id": pa.array(owner),
+            "feature": arrow.text_array(features.feature),
+            "request": pa.array(features.request),
+            "weight": pa.array(sampling.weight),
+            "sampling": arrow.text_array(sampling.sampling),
+            **self.estimates(rows, calls, is_owner),
+        }
+        return pa.table(
+            [
+                raw.column(f.name)
+                if f.name in raw.schema.names and f.name not in derived
+                else derived[f.name]
+                for f in SEGMENT
+            ],
+            schema=SEGMENT,
+        )
+
+    def estimates(self, rows: SpanRows, calls: CallBatch, is_owner: Any) -> dict[str, pa.Array]:
+        """The ESTIMATE columns of sealed rows; `calls` and `is_owner` as `own` gives them."""
+        n = len(rows)
+        owners = np.flatnonzero(is_owner)
+        owned = calls.take(owners)
+        made = self.estimator.estimate(owned)
+        at = rows.call_rows[owners]
+        cost = costs(owned, rows.reported_cost_usd[owners])
+        columns = _placed(made, at, n)
+        copies = rows.call_rows[np.flatnonzero(~is_owner & (rows.role == CALL))]
+        basis = Column.concatenate([made.basis, Column.constant(DUPLICATE, len(copies))])
+        columns["basis"] = _text(basis, np.concatenate([at, copies]), n)
+        columns["cost_usd"] = _number(cost.cost_usd, at, n)
+        columns["cost_source"] = _text(cost.source, at, n)
+        for name in OWNED_COUNTS:
+            value, raw = getattr(owned, name), getattr(rows.calls, name)[owners]
+            differs = value != raw
+            wide, absent = np.zeros(n, dtype=np.int64), np.ones(n, dtype=np.bool_)
+            wide[at[differs]], absent[at[differs]] = value[differs], False
+            columns[f"owned_{name}"] = pa.array(wide, mask=absent)
+        return columns
+
+
+_TEXTS: Final = {
+    "evidence": "tier",
+    "resolved_model": "model",
+    **{
+        name: name
+        for name in (
+            "region",
+            "region_source",
+            "zone",
+            "grid_source",
+            "grid_resolution",
+            "grid_accounting",
+            "grid_reason",
+        )
+    },
+}
+
+
+def _placed(made: EstimateBatch, at: Any, n: int) -> dict[str, pa.Array]:
+    """Estimates on their rows; null and "" elsewhere."""
+    has_figure = np.isfinite(made.energy_kwh)
+    known = {field.name for field in fields(EstimateBatch)}
+    columns = {
+        f.name: _number(getattr(made, f.name), at, n)
+        for f in ESTIMATE
+        if pa.types.is_floating(f.type) and f.name in known
+    }
+    for name, source in _TEXTS.items():
+        columns[name] = _text(getattr(made, source), at, n)
+    texts = Column.of([spread.written(item) for item in made.spreads])
+    codes = np.where(has_figure, texts.codes[made.spread] if len(texts.codes) else 0, 0)
+    columns["spread"] = _text(Column(codes.astype(np.int32), texts.names), at, n)
+    return columns
+
+
+def _number(values: Any, at: Any, n: int) -> pa.Array:
+    wide = np.full(n, np.nan)
+    wide[at] = values
+    return pa.array(wide, mask=np.isnan(wide))
+
+
+def _text(column: Column, at: Any, n: int) -> pa.Array:
+    codes = np.zeros(n, dtype=np.int32)
+    codes[at] = column.codes
+    return arrow.text_array(Column(codes, column.names))

@@ -1,0 +1,152 @@
+"""Segments on disk: sealed rows as Parquet, and beside each its trace keys."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from wattspan.estimator import Estimator
+from wattspan.lake.disk import publish, sha256, sync_file, sync_folder
+from wattspan.lake.manifest import Segment
+from wattspan.lake.rows import Bytes, Hashes, Ints
+from wattspan.lake.schema import SEGMENT
+from wattspan.lake.tree import trace_keys
+
+ROW_GROUP_ROWS: Final = 122_880
+_LEVEL: Final = 3
+_DAY_NS: Final = 86_400 * 10**9
+_PLAIN: Final = ("trace_id", "span_id", "parent_span_id", "start_unix_ns", "duration_ns", "own_ns")
+"""Columns whose values hardly repeat: a dictionary would only be given up."""
+_DICTIONARY: Final = [
+    field.name for field in SEGMENT if field.name not in _PLAIN and field.name != "attributes"
+]
+
+
+def trace_ids(table: pa.Table) -> Bytes:
+    """uint8[n, 16]."""
+    column = table.column("trace_id").combine_chunks()
+    array = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+    raw = np.frombuffer(array.buffers()[1], dtype=np.uint8)
+    return raw[array.offset * 16 : (array.offset + len(array)) * 16].reshape(-1, 16)
+
+
+def by_day(sealed: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """Sealed rows by the UTC day of their trace's earliest span; spans without a time belong to 1970."""
+    if not sealed.num_rows:
+        return
+    start = sealed.column("start_unix_ns").to_numpy()
+    first = np.flatnonzero(_is_first(trace_ids(sealed)))
+    known = np.where(start > 0, start, np.iinfo(np.int64).max)
+    earliest = np.minimum.reduceat(known, first)
+    earliest = np.where(earliest == np.iinfo(np.int64).max, 0, earliest)
+    day = np.repeat(earliest // _DAY_NS, np.diff(np.append(first, len(start))))
+    days = np.unique(day)
+    for number in days.tolist():
+        name = (dt.date(1970, 1, 1) + dt.timedelta(days=number)).isoformat()
+        yield name, sealed if len(days) == 1 else sealed.filter(pa.array(day == number))
+
+
+def write_segment(
+    folder: Path, number: int, day: str, sealed: pa.Table, estimator: Estimator, grid_generation: int = 0
+) -> Segment:
+    """Write rows of one day, durably, under a name that no manifest knows yet. Raises OSError."""
+    name = f"segments/{day}/{number:08d}.parquet"
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kind = estimator.grid.kind
+    about = {
+        "wattspan.edition": estimator.edition.label,
+        "wattspan.edition_digest": estimator.edition.digest,
+        "wattspan.signal": kind.signal,
+        "wattspan.factor_type": kind.factor_type,
+        "wattspan.day": day,
+    }
+    write_parquet(path, sealed.replace_schema_metadata(about))
+    keys = np.unique(trace_keys(trace_ids(sealed)))
+    segment = segment_of(name, day, sealed, path, about, len(keys), grid_generation)
+    publish(folder / segment.index, _npy(keys))
+    sync_folder(path.parent.parent)
+    return segment
+
+
+def segment_of(
+    name: str,
+    day: str,
+    sealed: pa.Table,
+    path: Path,
+    about: dict[str, str],
+    traces: int,
+    grid_generation: int = 0,
+) -> Segment:
+    """The manifest's entry for a file that was written."""
+    start, duration = (sealed.column(c).to_numpy() for c in ("start_unix_ns", "duration_ns"))
+    return Segment(
+        file=name,
+        day=day,
+        rows=sealed.num_rows,
+        traces=traces,
+        calls=pc.sum(sealed.column("is_owner")).as_py() or 0,
+        size=path.stat().st_size,
+        sha256=sha256(path),
+        min_start_unix_ns=int(start.min()),
+        max_end_unix_ns=int((start + duration).max()),
+        edition=about["wattspan.edition"],
+        edition_digest=about["wattspan.edition_digest"],
+        signal=about["wattspan.signal"],
+        factor_type=about["wattspan.factor_type"],
+        grid_generation=grid_generation,
+    )
+
+
+def write_parquet(path: Path, table: pa.Table) -> None:
+    """Write a file durably: whole under its name, or not there."""
+    building = path.with_name(f".{path.name}.building")
+    pq.write_table(
+        table,
+        building,
+        compression="zstd",
+        compression_level=_LEVEL,
+        use_dictionary=[name for name in _DICTIONARY if name in table.schema.names],
+        row_group_size=ROW_GROUP_ROWS,
+        write_statistics=["trace_id", "start_unix_ns"],
+    )
+    sync_file(building)
+    building.rename(path)
+    sync_folder(path.parent)
+
+
+def read_segment(folder: Path, segment: Segment, columns: list[str] | None = None) -> pa.Table:
+    """The rows of a segment. Raises OSError."""
+    return pq.read_table(folder / segment.file, columns=columns, memory_map=True)
+
+
+def read_index(folder: Path, segment: Segment) -> Hashes:
+    """uint64[traces]: the sorted trace keys of a segment."""
+    keys: Hashes = np.load(folder / segment.index, mmap_mode="r")
+    return keys
+
+
+def _is_first(ids: Bytes) -> Any:
+    is_first = np.ones(len(ids), dtype=np.bool_)
+    is_first[1:] = (ids[1:] != ids[:-1]).any(axis=1)
+    return is_first
+
+
+def _npy(keys: Hashes) -> bytes:
+    out = io.BytesIO()
+    np.save(out, keys)
+    return out.getvalue()
+
+
+def rows_of_keys(keys: Hashes, wanted: Hashes) -> Ints:
+    """Rows whose key is among the sorted `wanted`."""
+    place = np.minimum(np.searchsorted(wanted, keys), max(len(wanted) - 1, 0))
+    return np.flatnonzero(wanted[place] == keys) if len(wanted) else np.empty(0, np.int64)

@@ -1,0 +1,328 @@
+"""`LakeWriter`: the one writer of a lake: takes spans in durably, seals traces, keeps the files in order."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from wattspan.lake import arrow
+from wattspan.lake.arrow import RAW
+from wattspan.lake.disk import LakeError
+from wattspan.lake.journal import Journal, read_journal
+from wattspan.lake.manifest import FILE, Manifest, Segment, read_manifest, write_manifest
+from wattspan.lake.open_traces import OpenTraces
+from wattspan.lake.rows import Hashes, SpanRows
+from wattspan.lake.seal import Sealer
+from wattspan.lake.segments import (
+    by_day,
+    read_index,
+    read_segment,
+    rows_of_keys,
+    trace_ids,
+    write_segment,
+)
+from wattspan.lake.settings import LakeSettings
+from wattspan.lake.tree import span_keys, trace_keys
+
+_LATE_NS: Final = 2 * 86_400 * 10**9
+"""Segments whose spans ended so long before, or began after, are not looked into for traces that return."""
+
+
+class LakeWriter:
+    """Used by one thread. `with` it, or `close` it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        sealer: Sealer,
+        settings: LakeSettings = LakeSettings(),  # noqa: B008 (frozen)
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Open or make the lake in `folder`, and take up the open traces that an earlier writer left.
+
+        Raises LakeError where another process writes to it, or it cannot be used.
+        """
+        self.folder, self.sealer, self.settings = folder, sealer, settings
+        self._clock = clock
+        self._lock_file = _locked(folder)
+        try:
+            self.manifest = self._opened()
+            self._open = OpenTraces()
+            self._journal = self._recovered()
+        except BaseException:
+            os.close(self._lock_file)
+            raise
+        self._sealed_since_rewrite = 0
+        self.sealed_spans = 0
+        """Spans sealed by this writer."""
+
+    def __enter__(self) -> LakeWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def open_traces(self) -> int:
+        """Traces that are not sealed yet."""
+        return len(self._open)
+
+    @property
+    def open_spans(self) -> int:
+        """Their spans."""
+        return self._open.spans
+
+    def ingest(self, portions: Sequence[SpanRows]) -> None:
+        """Take spans in; they are durable when this returns. Raises LakeError where the disk refuses."""
+        batches = [arrow.to_arrow(rows) for rows in portions if len(rows)]
+        if not batches:
+            return
+        try:
+            self._journal.append(batches)
+        except OSError as error:
+            raise LakeError(f"{self._journal.path} cannot be written: {error.strerror}") from error
+        now = self._clock()
+        for batch in batches:
+            self._open.add(batch, now)
+        surplus = self._open.spans - self.settings.most_open_spans
+        if surplus > 0:
+            self._seal(self._open.longest_idle(surplus + self.settings.most_open_spans // 2))
+
+    def tick(self) -> None:
+        """Seal what is due, and delete what left the lake long enough ago. Call it every second or so."""
+        now = self._clock()
+        self._seal(self._open.due(now, self.settings.seal_after_s, self.settings.most_open_s))
+        self._sweep(now)
+
+    def seal_all(self) -> None:
+        """Seal every open trace: at the end of an import."""
+        self._seal(self._open.keys())
+
+    def close(self) -> None:
+        """Let the lake go; open traces stay in the journal."""
+        self._journal.close()
+        os.close(self._lock_file)
+
+    def publish(self, manifest: Manifest) -> None:
+        """Make `manifest` the generation that readers see."""
+        write_manifest(self.folder, manifest)
+        self.manifest = manifest
+
+    def replace_segments(self, old: Sequence[Segment], new: Sequence[Segment], **changes: object) -> None:
+        """Publish a generation with `new` in the place of `old`, whose files go after the grace time."""
+        gone = {segment.file for segment in old}
+        now = self._clock()
+        trash = dict(self.manifest.trash)
+        for segment in old:
+            for name in (segment.file, segment.index, *segment.estimates.values()):
+                trash[name] = now
+        kept = [segment for segment in self.manifest.segments if segment.file not in gone]
+        segments = tuple(sorted((*kept, *new), key=lambda segment: segment.file))
+        self.publish(self.manifest.next(segments=segments, trash=trash, **changes))
+
+    def take_number(self) -> int:
+        """A number for a file that no other has."""
+        number = self.manifest.next_number
+        self.manifest = replace(self.manifest, next_number=number + 1)
+        return number
+
+    def _seal(self, keys: Sequence[int]) -> None:
+        if not keys:
+            return
+        try:
+            for portion in self._open.portions(keys, self.settings.portion_spans):
+                self._seal_portion(portion)
+            self._rewrite_journal()
+        except OSError as error:
+            if isinstance(error, LakeError):
+                raise
+            raise LakeError(f"{self.folder}: traces cannot be sealed: {error.strerror or error}") from error
+
+    def _seal_portion(self, keys: Hashes) -> None:
+        raw = self._open.rows(keys)
+        old, kept, raw = self._rejoined(raw, keys)
+        sealed = self.sealer.seal(raw) if raw.num_rows else None
+        new = [] if sealed is None else self._written(sealed)
+        new += [written for table in kept if table.num_rows for written in self._written(table)]
+        if old or new:
+            self.replace_segments(old, new)
+        self._sealed_since_rewrite += raw.num_rows
+        self.sealed_spans += raw.num_rows
+        self._open.forget(keys)
+
+    def _written(self, sealed: pa.Table) -> list[Segment]:
+        return [
+            write_segment(self.folder, self.take_number(), day, rows, self.sealer.estimator)
+            for day, rows in by_day(sealed)
+        ]
+
+    def _rejoined(self, raw: pa.Table, keys: Hashes) -> tuple[list[Segment], list[pa.Table], pa.Table]:
+        """Traces that older segments hold: those segments, what is left of them, and all spans of the traces.
+
+        Spans that are there already change nothing: traces of which nothing is new are left out.
+        """
+        start = raw.column("start_unix_ns").to_numpy()
+        end = start + raw.column("duration_ns").to_numpy()
+        first, last = int(start.min()) - _LATE_NS, int(end.max()) + _LATE_NS
+        found: list[tuple[Segment, Hashes]] = []
+        for segment in self.manifest.segments:
+            if segment.max_end_unix_ns >= first and segment.min_start_unix_ns <= last:
+                index = read_index(self.folder, segment)
+                hits = np.asarray(index)[rows_of_keys(np.asarray(index), keys)]
+                if len(hits):
+                    found.append((segment, hits))
+        if not found:
+            return [], [], raw
+        came_again = np.unique(np.concatenate([hits for _, hits in found]))
+        before = [
+            (segment, table, trace_keys(trace_ids(table)), hits)
+            for segment, hits in found
+            for table in [read_segment(self.folder, segment)]
+        ]
+        there = pa.concat_tables(
+            [table.take(pa.array(rows_of_keys(of_rows, hits))) for _, table, of_rows, hits in before]
+        )
+        changed = _changed(raw, there, came_again)
+        of_raw = trace_keys(trace_ids(raw))
+        is_known = np.zeros(raw.num_rows, dtype=np.bool_)
+        is_known[rows_of_keys(of_raw, came_again)] = True
+        is_known[rows_of_keys(of_raw, changed)] = False
+        raw = raw.filter(pa.array(~is_known))
+        if not len(changed):
+            return [], [], raw
+        old: list[Segment] = []
+        left: list[pa.Table] = []
+        joined = [raw]
+        for segment, table, of_rows, _ in before:
+            at = rows_of_keys(of_rows, changed)
+            if not len(at):
+                continue
+            stays = np.ones(table.num_rows, dtype=np.bool_)
+            stays[at] = False
+            old.append(segment)
+            left.append(table.filter(pa.array(stays)))
+            joined.append(table.take(pa.array(at)).select(RAW.names))
+        return old, left, pa.concat_tables([table.replace_schema_metadata(None) for table in joined])
+
+    def _rewrite_journal(self) -> None:
+        """Cut what is sealed out of the journal, once that is more than what is still open."""
+        if self._sealed_since_rewrite < self._open.spans:
+            return
+        old = self._journal
+        number = self.take_number()
+        journal = Journal(self.folder / f"open/{number:08d}.journal")
+        batches = self._open.batches()
+        if batches:
+            journal.append(batches)
+        self.publish(self.manifest.next(journals=(f"open/{number:08d}.journal",)))
+        self._journal = journal
+        self._sealed_since_rewrite = 0
+        old.close()
+        old.path.unlink(missing_ok=True)
+
+    def _sweep(self, now: float) -> None:
+        due = [name for name, since in self.manifest.trash.items() if now - since >= self.settings.grace_s]
+        if not due:
+            return
+        for name in due:
+            with contextlib.suppress(OSError):
+                (self.folder / name).unlink(missing_ok=True)
+        trash = {name: since for name, since in self.manifest.trash.items() if name not in due}
+        self.publish(self.manifest.next(trash=trash))
+
+    def _opened(self) -> Manifest:
+        if (self.folder / FILE).exists():
+            return read_manifest(self.folder)
+        if any((self.folder / "segments").rglob("*.parquet")):
+            raise LakeError(
+                f"{self.folder} has segments and no {FILE}; `wattspan lake check --repair` writes it anew"
+            )
+        manifest = Manifest(generation=1)
+        write_manifest(self.folder, manifest)
+        return manifest
+
+    def _recovered(self) -> Journal:
+        """The open traces of an earlier writer, in memory and in a new journal; leftovers of a crash go."""
+        now = self._clock()
+        for name in self.manifest.journals:
+            if (self.folder / name).exists():
+                for batch in read_journal(self.folder / name):
+                    self._open.add(batch, now)
+        self._delete_leftovers()
+        number = self.take_number()
+        name = f"open/{number:08d}.journal"
+        try:
+            (self.folder / name).unlink(missing_ok=True)
+            journal = Journal(self.folder / name)
+            batches = self._open.batches()
+            if batches:
+                journal.append(batches)
+            old = self.manifest.journals
+            self.publish(self.manifest.next(journals=(name,)))
+        except OSError as error:
+            raise LakeError(f"{self.folder} cannot be written: {error.strerror or error}") from error
+        for other in old:
+            (self.folder / other).unlink(missing_ok=True)
+        return journal
+
+    def _delete_leftovers(self) -> None:
+        """Files that a crash left before a manifest named them."""
+        known = {
+            name
+            for segment in self.manifest.segments
+            for name in (segment.file, segment.index, *segment.estimates.values())
+        } | {*self.manifest.trash, *self.manifest.journals, *self.manifest.rollups.values()}
+        for room in ("segments", "estimates", "open", "rollups"):
+            for path in (self.folder / room).rglob("*"):
+                if path.is_file() and path.relative_to(self.folder).as_posix() not in known:
+                    path.unlink(missing_ok=True)
+
+
+def _changed(raw: pa.Table, there: pa.Table, known: Hashes) -> Hashes:
+    """Sorted keys of the known traces to which `raw` adds a span, or usage to a span that had none."""
+    of_raw, of_there = (_span_keys(table) for table in (raw, there))
+    traces = trace_keys(trace_ids(raw))
+    usage = raw.column("has_usage").fill_null(False).to_numpy()
+    had = there.column("has_usage").fill_null(False).to_numpy()
+    order = np.argsort(of_there)
+    ordered = of_there[order]
+    place = np.minimum(np.searchsorted(ordered, of_raw), len(ordered) - 1)
+    is_there = ordered[place] == of_raw
+    adds = ~is_there | (usage & ~had[order][place])
+    at = rows_of_keys(traces, known)
+    return np.unique(traces[at[adds[at]]])
+
+
+def _span_keys(table: pa.Table) -> Hashes:
+    numbers = [table.column(name).to_numpy() for name in ("span_id", "start_unix_ns", "duration_ns")]
+    return span_keys(trace_ids(table), *numbers)
+
+
+def _locked(folder: Path) -> int:
+    """The writer's lock. Raises LakeError where another process has it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = os.open(folder / "writer.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise LakeError(f"{folder} cannot be written: {error.strerror}") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        pid = os.read(file, 32).decode(errors="replace").strip() or "unknown"
+        os.close(file)
+        raise LakeError(
+            f"{folder}: process {pid} writes to this lake; a lake has one writer at a time (and any readers)"
+        ) from error
+    os.ftruncate(file, 0)
+    os.write(file, str(os.getpid()).encode())
+    return file
