@@ -48,6 +48,7 @@ def _as_read(rows: SpanRows) -> tuple[SpanTable, Reading]:
         kind=rows.kind,
         status=rows.status,
         name_code=nothing,
+        trace_state_code=nothing,
         own_attr=np.zeros(n, dtype=np.bool_),
         span_index=none,
         resource_index=none,

@@ -55,10 +55,9 @@ class SpanSource:
 
     def request(self, body: bytes) -> SpanRows:
         """The spans of a protobuf trace request. Raises WireError where it is not valid."""
-        table = scan(body, self.keys)
-        return self.rows(table, kept_shares(body, table))
+        return self.rows(scan(body, self.keys))
 
-    def rows(self, table: SpanTable, kept_share: Floats | None = None) -> SpanRows:
+    def rows(self, table: SpanTable) -> SpanRows:
         """The spans of a table that was scanned for `keys`."""
         reading = read(as_first_read(table))
         texts = _Texts(table)
@@ -77,7 +76,7 @@ class SpanSource:
             agent=texts.column(table.codes(AGENT_KEYS), LONGEST_NAME),
             tool=texts.column(table.codes(TOOL_KEYS), LONGEST_NAME),
             cpu_ns=_cpu_ns(table),
-            kept_share=np.full(table.n, np.nan) if kept_share is None else kept_share,
+            kept_share=kept_shares(table),
             attributes=self._attributes(table, texts),
             call_rows=at,
             calls=reading.calls,

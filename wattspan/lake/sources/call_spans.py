@@ -144,7 +144,7 @@ class CallFields:
             agent=self.texts("agent"),
             tool=self.texts("tool"),
             cpu_ns=np.full(n, -1, dtype=np.int64),
-            trace_state_threshold=np.full(n, np.nan),
+            kept_share=np.full(n, np.nan),
             attributes=self._attributes(),
             call_rows=np.arange(n, dtype=np.int64),
             calls=calls,
