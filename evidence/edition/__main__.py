@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from evidence.edition import energy, grid, models
+from evidence.edition import compute, energy, grid, models
 from evidence.edition.canonical import write_json
 from evidence.edition.document import write_document
 from wattspan.methodology import LATEST, Edition
@@ -30,7 +30,7 @@ class ReleasedEditionError(RuntimeError):
 
 def build_into(folder: Path, edition: str, status: str) -> None:
     """Write all files of an edition into the empty folder `folder`."""
-    for part in (energy, grid, models):
+    for part in (compute, energy, grid, models):
         part.build(folder)
     write_document(folder, edition)
     write_json(folder / MANIFEST, make_manifest(folder, edition, status))

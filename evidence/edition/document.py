@@ -26,9 +26,9 @@ PARTS = {
 
 def write_document(folder: Path, edition: str) -> None:
     """Write README.md of the edition in `folder` from its JSON files and the template document.md."""
-    form, gpus, hosts, spreads = (
+    form, gpus, hosts, spreads, compute = (
         json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        for name in ("form", "gpus", "hosts", "spreads")
+        for name in ("form", "gpus", "hosts", "spreads", "compute")
     )
     text = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         edition=edition,
@@ -36,6 +36,9 @@ def write_document(folder: Path, edition: str) -> None:
         gpus=_table(GPU_HEAD, _gpu_rows(gpus)),
         hosts=_table(("host", "GPU", "batch", "k_host", "k_idle", "why"), _host_rows(hosts)),
         tiers=_table(("tier", "known", "g", "90 % band", "made of", "basis"), _tier_rows(spreads)),
+        utilisation=compute["utilisation"]["value"],
+        clouds=_table(("cloud", "W at rest", "W at work", "from"), _cloud_rows(compute)),
+        compute_factors=_table(("error", "g", "holds for", "reason"), _compute_factor_rows(compute)),
         sources=_table(("source", "rows", "licence", "attribution"), _source_rows()),
         decode_rows=len(decode_measurements()),
         parts="\n".join(_line((name, *PARTS[name])) for name in PARTS if _is_present(folder, name)),
@@ -44,6 +47,18 @@ def write_document(folder: Path, edition: str) -> None:
 
 
 GPU_HEAD = ("GPU", "basis", "step", "weight", "active", "prefill", "W serving", "kgCO2e embodied", "years")
+
+
+def _cloud_rows(compute: Mapping[str, Any]) -> Iterable[Sequence[str]]:
+    for name, row in sorted(compute["clouds"].items()):
+        yield (name, _span(row["min_w"]), _span(row["max_w"]), row["min_w"]["source"])
+
+
+def _compute_factor_rows(compute: Mapping[str, Any]) -> Iterable[Sequence[str]]:
+    of_machine = {row["key"] for row in compute["factors"]["cpu_time"]}
+    for row in compute["factors"]["own_time"]:
+        holds = "processor time, own time" if row["key"] in of_machine else "own time"
+        yield (f"`{row['key']}`", f"{row['g']:g}", holds, row["reason"])
 
 
 def _is_present(folder: Path, part: str) -> bool:

@@ -15,6 +15,7 @@ from wattspan.calls import CallBatch, Column, EstimateBatch
 from wattspan.calls.batch import MOST_TOKENS, Flags, Floats, Ints
 from wattspan.estimator.deployments import Deployment
 from wattspan.estimator.energy import Coefficients, Number, gpu_energy_j
+from wattspan.estimator.kinds import distinct, with_hours
 from wattspan.estimator.plan import J_PER_KWH, Plan, PlanKey, Planner
 from wattspan.grid import Carbon, Embedded, Signal
 from wattspan.grid.hourly import HourlySignal, HourlyValues
@@ -299,7 +300,7 @@ class Estimator:
         hours = None
         if self._live is not None:
             hours = self._live.hourly([plan.place for plan in plans], plan_of_row, calls.start_unix_ns)
-            plan_of_row, plans = _with_hours(plan_of_row, plans, hours)
+            plan_of_row, plans = with_hours(plan_of_row, plans, hours)
         numbers = {name: np.empty(n) for name in _NUMBERS}
         basis = np.empty(n, dtype=np.int32)
         table = self._table(plans)
@@ -400,11 +401,11 @@ class Estimator:
             if len(column.names) == 1:
                 continue
             if size > 2**62 // len(column.names):
-                first, key = _distinct(key, size)
+                first, key = distinct(key, size)
                 size = len(first)
             key = key * len(column.names) + column.codes
             size *= len(column.names)
-        first, plan_of_row = _distinct(key, size)
+        first, plan_of_row = distinct(key, size)
         *texts, day = ([column.names[code] for code in column.codes[first].tolist()] for column in columns)
         flags, of_year = calls.is_self_hosted[first].tolist(), year[first].tolist()
         keys = zip(*texts, flags, of_year, day, strict=True)
@@ -468,34 +469,6 @@ class _PlanTable:
     def coefficients(self, plan_of_row: Ints) -> Coefficients:
         """The coefficients of each row: every field an array."""
         return Coefficients(*(cast(float, values[plan_of_row]) for values in self._coefficients))
-
-
-def _with_hours(plan_of_row: Ints, plans: Sequence[Plan], hours: HourlyValues) -> tuple[Ints, list[Plan]]:
-    """The plan of each row in its hour: one for each plan and each intensity that its calls met."""
-    many = len(hours.intensities) + 1
-    first, variant_of_row = _distinct(plan_of_row * many + hours.codes + 1, len(plans) * many)
-    variants = []
-    for row in first.tolist():
-        plan, code = plans[plan_of_row[row]], hours.codes[row]
-        variants.append(plan if code < 0 else plan.at_hour(hours.intensities[code]))
-    return variant_of_row, variants
-
-
-def _distinct(keys: Ints, size: int) -> tuple[Ints, Ints]:
-    """The first row of each distinct key, and for each row the index of its key among them.
-
-    `keys` are >= 0 and below `size`; where that is small, a look-up table beats sorting five times.
-    """
-    n = len(keys)
-    if size > 4 * n + CHUNK_ROWS:
-        _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-        return first, inverse
-    first_of_key = np.full(size, -1, dtype=np.int64)
-    first_of_key[keys[::-1]] = np.arange(n - 1, -1, -1)
-    used = np.flatnonzero(first_of_key >= 0)
-    index_of_key = np.empty(size, dtype=np.int64)
-    index_of_key[used] = np.arange(len(used))
-    return first_of_key[used], index_of_key[keys]
 
 
 _KEY_COLUMNS = PlanKey._fields[:-3]
