@@ -118,13 +118,15 @@ ESTIMATE: Final = (
     pa.field("grid_accounting", TEXT),
     pa.field("grid_reason", TEXT),
     pa.field("spread", TEXT),
+    pa.field("plan", TEXT),
     pa.field("cost_usd", pa.float64()),
     pa.field("cost_source", TEXT),
 )
 """As `calls.EstimateBatch`; null and "" where there is no figure. `basis`: measured | reported | modelled |
 no_usage | failed | duplicate (calls), compute (other spans, where the user opted in), "" (none).
 `evidence`: the tier, or compute. `spread`: the shared errors of the row as `lake.spread` writes them; bands
-are made from it and never stored. `cost_source`: span | genai-prices."""
+are made from it and never stored. `plan`: the constants of
+the estimate as `lake.plans` writes them. `cost_source`: span | genai-prices."""
 
 KEPT_SHARE: Final = pa.field("kept_share", pa.float64())
 """Share of traces that sampling kept, as the span says; null where it says nothing. Raw."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +14,7 @@ from wattspan.lake import arrow, spread
 from wattspan.lake.cost import costs
 from wattspan.lake.features import FeatureRules
 from wattspan.lake.ownership import own
+from wattspan.lake.plans import PlanTexts
 from wattspan.lake.rows import SpanRows, Tree
 from wattspan.lake.sampling import weights
 from wattspan.lake.schema import ESTIMATE, SEGMENT
@@ -38,6 +39,10 @@ class Sealer:
     features: FeatureRules
     sampling_rate: float | None = None
     """Share of traces that the user's own sampling keeps, where spans do not say."""
+    plans: PlanTexts = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "plans", PlanTexts(self.estimator))
 
     def seal(self, raw: pa.Table) -> pa.Table:
         """The rows of a segment from the raw columns of whole traces, in any order, copies among them."""
@@ -102,6 +107,11 @@ class Sealer:
         at = rows.call_rows[owners]
         cost = costs(owned, rows.reported_cost_usd[owners])
         columns = _placed(made, at, n)
+        plan_of_row, plans = self.estimator.plans(owned)
+        has_figure = np.isfinite(made.energy_kwh)
+        texts = Column.of([self.plans.of(plan) for plan in plans])
+        codes = np.where(has_figure, texts.codes[plan_of_row] if plans else 0, 0)
+        columns["plan"] = _text(Column(codes.astype(np.int32), texts.names), at, n)
         copies = rows.call_rows[np.flatnonzero(~is_owner & (rows.role == CALL))]
         basis = Column.concatenate([made.basis, Column.constant(DUPLICATE, len(copies))])
         columns["basis"] = _text(basis, np.concatenate([at, copies]), n)
