@@ -7,6 +7,7 @@ from click.testing import Result
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from typer.testing import CliRunner
 
+from tests.decisions.decision_spans import chat, message
 from wattspan.cli.main import app
 
 CAPTURES = Path(__file__).parents[1] / "captures"
@@ -135,3 +136,50 @@ def test_in_place_a_damaged_archive_is_left_alone(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "Give another OUT to get what can be read" in " ".join(result.stderr.split())
     assert path.read_bytes() == before
+
+
+def test_summary_says_by_what_share_regions_and_intensities_are_known(tmp_path: Path) -> None:
+    """Two equal calls by the span's region, one half as long by its host, one by nothing."""
+    whole = {"gen_ai.usage.input_tokens": 0, "gen_ai.usage.output_tokens": 600}
+    half = {"gen_ai.usage.input_tokens": 0, "gen_ai.usage.output_tokens": 300, "cloud.region": None}
+    spans = tmp_path / "spans.binpb"
+    calls = [
+        chat(1, whole),
+        chat(2, whole),
+        chat(3, {**half, "server.address": "us-east-1.api.x.ai", "gen_ai.provider.name": "x_ai"}),
+        chat(4, half),
+    ]
+    for number, call in enumerate(calls):
+        call.trace_id = (number + 1).to_bytes(16, "big")
+    spans.write_bytes(message(calls))
+    summary = tmp_path / "summary.json"
+    result = run(spans, tmp_path / "out.binpb", "--summary", summary)
+    shares = json.loads(summary.read_text())["by_region_source"]
+    assert {name: share["calls"] for name, share in shares.items()} == {
+        "span": 2,
+        "host": 1,
+        "geography_mix": 1,
+    }
+    energy = {name: share["energy_kwh"] for name, share in shares.items()}
+    whole_kwh = sum(energy.values())
+    said = " ".join(result.stderr.split())
+    for name, kwh in energy.items():
+        assert f"{100 * kwh / whole_kwh:.0f} % {name} ({shares[name]['calls']})" in said
+    assert energy["span"] / whole_kwh > 0.6
+    assert "intensity average lifecycle: 100 % annual (4)" in said
+    assert "accounting 100 % consumption (4)" in said
+
+
+def test_summary_tells_accounting_and_why_there_is_no_carbon(tmp_path: Path) -> None:
+    """Direct: PJM has a table, Ireland has none."""
+    spans = tmp_path / "spans.binpb"
+    calls = [chat(1), chat(2, {"cloud.region": "eu-west-1"})]
+    calls[1].trace_id = (2).to_bytes(16, "big")
+    spans.write_bytes(message(calls))
+    summary = tmp_path / "summary.json"
+    result = run(spans, tmp_path / "out.binpb", "--summary", summary, "--factor-type", "direct")
+    grid = json.loads(summary.read_text())["grid"]
+    assert grid["kinds"] == ["average direct"]
+    assert {name: share["calls"] for name, share in grid["by_accounting"].items()} == {"consumption": 1}
+    assert grid["without_carbon"] == {"no direct table has IE": 1}
+    assert "no carbon 1 no direct table has IE" in " ".join(result.stderr.split())

@@ -267,7 +267,7 @@ def test_the_summary_of_a_capture_is_its_ledger() -> None:
     )
     assert list(found) == [
         "spans", "calls", "errors", "duplicates", "without_usage", "unknown_models", "tokens", "energy_kwh",
-        "co2e_g", "by_tier", "by_region_source", "coverage", "problems",
+        "co2e_g", "by_tier", "by_region_source", "grid", "coverage", "problems",
     ]  # fmt: skip
     json.dumps(found, allow_nan=False)
 

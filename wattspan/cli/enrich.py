@@ -38,6 +38,7 @@ _Choice = TypeVar("_Choice", bound=str)
 
 PROBLEMS_SHOWN = 10
 MODELS_SHOWN = 8
+REASONS_SHOWN = 5
 
 
 def enrich(
@@ -184,10 +185,22 @@ def _add_figures(table: Table, found: Summary) -> None:
         table.add_row("coverage", f"{coverage:.1%}", "of the calls that did not fail have a figure")
     table.add_row("evidence", "", _classes(found.by_tier))
     table.add_row("region known by", "", _classes(found.by_region_source))
+    kinds = ", ".join(" ".join(kind) for kind in sorted(found.grid_kinds))
+    table.add_row("intensity", "", f"{kinds}: {_classes(found.by_grid_resolution)}")
+    table.add_row("accounting", "", _classes(found.by_grid_accounting))
+    for reason, count in found.grid_reasons.most_common(REASONS_SHOWN):
+        table.add_row("no carbon", f"{count:,}", reason)
 
 
 def _classes(shares: dict[str, Share]) -> str:
+    """Shares of the energy and numbers of calls: "62 % host (5), 30 % geography_mix (2), 8 % world (1)"."""
     ranked = sorted(shares.items(), key=lambda item: -item[1].energy_kwh)
+    whole_kwh = sum(share.energy_kwh for share in shares.values())
     return ", ".join(
-        f"{name} {share.calls:,} ({quantities.energy(share.energy_kwh)})" for name, share in ranked
+        f"{_percent(share.energy_kwh, whole_kwh)} {name} ({share.calls:,})" for name, share in ranked
     )
+
+
+def _percent(part: float, whole: float) -> str:
+    share = 100 * part / whole if whole else 0.0
+    return "< 1 %" if 0 < share < 1 else f"{share:.0f} %"

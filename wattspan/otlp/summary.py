@@ -54,6 +54,13 @@ class Summary:
         self.unknown_models: Counter[str] = Counter()
         self.by_tier: dict[str, Share] = {}
         self.by_region_source: dict[str, Share] = {}
+        self.by_grid_resolution: dict[str, Share] = {}
+        self.by_grid_accounting: dict[str, Share] = {}
+        """Consumption, generation or mixed: a label of each intensity, not another kind."""
+        self.grid_reasons: Counter[str] = Counter()
+        """Why calls with energy have no carbon figure."""
+        self.grid_kinds: set[tuple[str, str]] = set()
+        """(signal, factor type) of the carbon: one, or none yet."""
         self.problems: list[Problem] = []
         """The first `PROBLEMS_KEPT` of them."""
         self.problem_count = 0
@@ -74,12 +81,19 @@ class Summary:
         self.failed += _count(estimates.basis, "failed")
         has_energy = np.isfinite(estimates.energy_kwh)
         self.with_energy += int(has_energy.sum())
-        self.with_carbon += int(np.isfinite(estimates.co2e_g).sum())
+        has_carbon = np.isfinite(estimates.co2e_g)
+        self.with_carbon += int(has_carbon.sum())
         for name, column in _TOKENS.items():
             self.tokens[name] += int(getattr(calls, column).sum())
         self._add_unknown_models(calls, estimates)
         _add_shares(self.by_tier, estimates.tier, estimates, has_energy)
         _add_shares(self.by_region_source, estimates.region_source, estimates, has_energy)
+        _add_shares(self.by_grid_resolution, estimates.grid_resolution, estimates, has_carbon)
+        _add_shares(self.by_grid_accounting, estimates.grid_accounting, estimates, has_carbon)
+        without = estimates.grid_reason.take(has_energy & ~has_carbon)
+        self.grid_reasons.update(reason for reason in without.texts() if reason)
+        if len(estimates):
+            self.grid_kinds.add((estimates.signal, estimates.factor_type))
         self._energy.add_batch(estimates, carbon=False)
         self._carbon.add_batch(estimates, carbon=True)
 
@@ -129,6 +143,12 @@ class Summary:
             "co2e_g": self.co2e_g._asdict(),
             "by_tier": _shares(self.by_tier),
             "by_region_source": _shares(self.by_region_source),
+            "grid": {
+                "kinds": [" ".join(kind) for kind in sorted(self.grid_kinds)],
+                "by_resolution": _shares(self.by_grid_resolution),
+                "by_accounting": _shares(self.by_grid_accounting),
+                "without_carbon": dict(self.grid_reasons.most_common()),
+            },
             "coverage": self.coverage,
             "problems": {
                 "count": self.problem_count,
