@@ -121,12 +121,25 @@ def test_editions_are_listed_shown_and_verified():
     assert run("edition", "verify", "1999.01").exit_code == 2
 
 
+def test_regions_have_zone_and_other_zone_coordinates_overhead_and_carbon_free_share():
+    (dalles,) = run_json("regions", "gcp/us-west1")
+    assert (dalles["zone"], dalles["other_zone"], dalles["country"]) == ("US-NW-BPAT", "US-NW-PACW", "US")
+    assert (dalles["latitude"], dalles["longitude"]) == (45.59, -121.18)
+    assert (dalles["pue"], dalles["cfe_percent"], dalles["g_per_kwh"]) == (1.07, 87.0, 129.0)
+    # The other zone, PacifiCorp West at 204 g/kWh, is inside the band.
+    assert dalles["g_per_kwh_low"] < 129.0 < 204.0 < dalles["g_per_kwh_high"]
+    table = run("regions", "us-west1").stdout
+    assert "gcp/us-west1 " in table
+
+
 def test_regions_are_searched_by_place_zone_or_name():
     found = run_json("regions", "paris")
     assert ("aws", "eu-west-3", "FR", 31.0) in {
         (row["cloud"], row["region"], row["zone"], row["g_per_kwh"]) for row in found
     }
     assert len(run_json("regions")) == 302
+    # The other candidate of a disputed zone is found too.
+    assert "aws/us-west-2" in {f"{row['cloud']}/{row['region']}" for row in run_json("regions", "US-NW-BPAT")}
     assert run("regions", "atlantis").exit_code == 1
 
 

@@ -7,6 +7,7 @@ import math
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from wattspan import quantities
@@ -30,7 +31,8 @@ def regions(
     wanted = search.lower()
     rows = []
     for region in estimator.places.regions.all:
-        if wanted not in f"{region.cloud}/{region.name} {region.location} {region.zone}".lower():
+        zones = f"{region.zone} {region.zone_alt}"
+        if wanted not in f"{region.cloud}/{region.name} {region.location} {zones}".lower():
             continue
         place = estimator.places.resolve(PlaceKey(span_region=region.name, span_cloud=region.cloud))
         intensity = estimator.grid.at(place, 0)
@@ -45,8 +47,15 @@ def regions(
                         "cloud": region.cloud,
                         "region": region.name,
                         "place": region.location,
+                        "country": region.country,
+                        "latitude": region.latitude,
+                        "longitude": region.longitude,
                         "zone": region.zone,
-                        "g_per_kwh": intensity.g_per_kwh if math.isfinite(intensity.g_per_kwh) else None,
+                        "other_zone": region.zone_alt or None,
+                        "g_per_kwh": _number(intensity.g_per_kwh),
+                        "g_per_kwh_low": _number(intensity.g_low),
+                        "g_per_kwh_high": _number(intensity.g_high),
+                        "cfe_percent": float(region.cfe_percent) if region.cfe_percent else None,
                         "pue": place.pue,
                         "pue_source": place.pue_source,
                         "grid_source": intensity.source,
@@ -59,15 +68,24 @@ def regions(
             )
         )
         return
-    table = Table("region", "place", "zone", "g/kWh", "90 %", "PUE", "grid data")
+    headings = ("region", "place", "zone", "g/kWh", "90 %", "PUE", "grid data")
+    table = Table(*headings, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    # A name that is cut cannot be copied into a rule.
+    table.columns[0].no_wrap = True
+    for column in table.columns[1:]:
+        column.overflow = "fold"
     for region, place, intensity in rows:
         table.add_row(
             f"{region.cloud}/{region.name}",
             region.location,
-            region.zone,
+            f"{region.zone} or {region.zone_alt}" if region.zone_alt else region.zone,
             quantities.digits(intensity.g_per_kwh),
             f"{quantities.digits(intensity.g_low)}–{quantities.digits(intensity.g_high)}",
             f"{place.pue:.2f}",
             intensity.reason or f"{intensity.source} {intensity.vintage}",
         )
     console.print(table)
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
