@@ -18,7 +18,7 @@ pytest.importorskip("stamina", reason="live feeds are an optional extra: pip ins
 from tests.decisions.decision_spans import chat, message
 from tests.grid.hours_of_a_year import TWO_WEEKS, write_file
 from tests.grid.server.apis import HOUR_S, PASSWORD, TOKEN, USER, Apis, Fault, unix_s
-from wattspan.cli import enrich, grid
+from wattspan.cli import enrich, grid, when
 
 MARCH = unix_s("2026-03-03T10:00Z")
 NS = 10**9
@@ -26,6 +26,7 @@ NS = 10**9
 app = typer.Typer()
 app.add_typer(grid.app, name="grid")
 app.command("enrich")(enrich.enrich)
+app.command("when")(when.when)
 
 
 def run(*arguments: str | Path) -> Result:
@@ -312,3 +313,28 @@ def test_feed_that_breaks_midway_keeps_what_came(apis: Apis, spans: Path, tmp_pa
     (lacking,) = found["lacking"].items()
     assert lacking in [("DE", 2), ("FR", 1)]
     assert found["new"] == 3 - lacking[1]
+
+
+def test_values_that_cannot_be_are_set_aside_and_told(apis: Apis, spans: Path, tmp_path: Path) -> None:
+    def texts(answer: dict) -> dict:
+        return {**answer, "data": [{**point, "carbonIntensity": "300"} for point in answer["data"]]}
+
+    apis.faults.append(Fault(path="past-range", change=texts))
+    result = run("grid", "prefetch", spans, "--config", configure(tmp_path, apis))
+    assert result.exit_code == 1
+    assert "0 new values, 0 revised, 3 set aside" in said(result)
+    assert "value '300' is not a number" in said(result)
+
+
+def test_when_decides_by_the_feeds_forecast_though_it_begins_with_the_next_hour(
+    apis: Apis, tmp_path: Path
+) -> None:
+    config = configure(tmp_path, apis)
+    batch = ("--model", "gpt-4o", "--input-tokens", "100", "--output-tokens", "100")
+    times = ("--region", "eu-central-1", "--duration", "2h", "--deadline", "12h")
+    result = run("when", *batch, *times, "--config", config, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["passed_over"] == []
+    assert [outlook["resolution"] for outlook in found["outlooks"]] == ["forecast"]
+    assert (found["signal"], found["factor_type"]) == ("average", "lifecycle")

@@ -189,6 +189,15 @@ def test_a_live_feed_is_asked_as_far_as_the_deadline(places):
     assert located.asked == [("located us-west-1", 1)]
 
 
+def test_forecast_that_begins_with_the_next_hour_covers_the_one_under_way(places):
+    outlook = FeedForecast(Expecting()).outlook(place_of(places, "us-west-1"), START - 600, START + 3600)
+    assert outlook.first_unix_s == START - 3600
+    assert outlook.g_per_kwh.tolist() == [500.0, 500.0]
+    # A whole hour and more before the first value nothing is known.
+    with pytest.raises(NoOutlookError, match="has nothing for CAISO_NORTH at 2026-11-22T22:59Z"):
+        FeedForecast(Expecting()).outlook(place_of(places, "us-west-1"), START - 3601, START + 3600)
+
+
 @pytest.mark.parametrize(
     ("feed", "region", "message"),
     [

@@ -9,10 +9,12 @@ import os
 import time
 from collections import Counter
 from collections.abc import Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from wattspan.cli.console import BAD_INPUT, console, errors, fail
@@ -25,6 +27,7 @@ from wattspan.otlp.enrich import Enricher
 from wattspan.otlp.files import FileError, enrich_file
 
 if TYPE_CHECKING:
+    from wattspan.grid.cache import Holding
     from wattspan.grid.history import ZoneHistory
     from wattspan.grid.prefetch import Filled
 
@@ -61,7 +64,7 @@ def status(config: ConfigFile = None, as_json: Json = False) -> None:
         fail(str(error))
     holdings, size_bytes = cache.holdings(), cache.size_bytes()
     if as_json:
-        rows = [
+        listed = [
             {
                 **holding._asdict(),
                 "kind": kind_text(holding.kind),
@@ -71,28 +74,35 @@ def status(config: ConfigFile = None, as_json: Json = False) -> None:
             }
             for holding in holdings
         ]
-        typer.echo(json.dumps({"file": str(path), "size_bytes": size_bytes, "zones": rows}, indent=2))
+        typer.echo(json.dumps({"file": str(path), "size_bytes": size_bytes, "zones": listed}, indent=2))
         return
     console.print(f"{path}: {_size(size_bytes)}, {cache.position():,} answers kept")
     if not holdings:
         console.print("nothing was fetched yet")
         return
-    table = Table("feed", "kind", "zone", "measured", "estimated", "forecast", "from", "to", "fetched")
+    for (feed, kind), rows in groupby(holdings, lambda holding: (holding.feed, holding.kind)):
+        console.print(f"\n{feed}, {kind_text(kind)}")
+        console.print(_table(list(rows)))
+    for source, vintage in sorted({(holding.source, holding.vintage) for holding in holdings}):
+        console.print(f"{source}{f', {vintage}' if vintage else ''}", style="dim", markup=False)
+
+
+def _table(holdings: list[Holding]) -> Table:
+    headings = ("zone", "measured", "estimated", "forecast", "from", "to", "fetched")
+    table = Table(*headings, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    for column in table.columns:
+        column.overflow = "fold"
     for holding in holdings:
         table.add_row(
-            holding.feed,
-            kind_text(holding.kind),
             holding.zone,
             f"{holding.measured:,}",
             f"{holding.estimated:,}",
             f"{holding.forecast:,}",
-            _time(holding.first_unix_s) or "nothing came",
-            _time(holding.last_unix_s),
-            _time(holding.last_fetched_unix_s),
+            _time(holding.first_unix_s)[:-4] or "nothing",
+            _time(holding.last_unix_s)[:-4],
+            _time(holding.last_fetched_unix_s)[:10],
         )
-    console.print(table)
-    for source, vintage in sorted({(holding.source, holding.vintage) for holding in holdings}):
-        console.print(f"{source}{f', {vintage}' if vintage else ''}", style="dim", markup=False)
+    return table
 
 
 @app.command("prefetch")
@@ -153,6 +163,7 @@ def prefetch(
             "new": filled.round.new,
             "revised": filled.round.revised,
             "rejected": filled.round.rejected,
+            "set_aside": list(dict.fromkeys(filled.round.set_aside)),
             "warnings": list(dict.fromkeys(filled.round.warnings)),
             "errors": list(reasons),
         }
@@ -331,6 +342,8 @@ def _print_filled(
             f"{filled.ranges:,} ranges asked for, {did.new:,} new values, {did.revised:,} revised, "
             f"{did.rejected:,} set aside"
         )
+    for reason in list(dict.fromkeys(did.set_aside))[:ERRORS_SHOWN]:
+        console.print(f"set aside: {reason}", style="yellow", markup=False)
     for warning in dict.fromkeys(did.warnings):
         console.print(f"the feed warns: {warning}", style="yellow", markup=False)
 

@@ -38,5 +38,9 @@ class FeedForecast:
         except FeedError as error:
             raise NoOutlookError(str(error)) from error
         values = dict(zip(found.start_unix_s.tolist(), found.g_per_kwh.tolist(), strict=True))
+        first = min(values, default=0)
+        if start_unix_s < first <= start_unix_s + found.period_s:
+            # Feeds begin with the next period; it stands for the one that is under way.
+            values[first - found.period_s] = values[first]
         factors = own_factors(found.kind, self._g, self._stand_in, place, zone, start_unix_s)
         return stepped(values, start_unix_s, end_unix_s, found.kind, found.source, zone, factors)

@@ -53,6 +53,8 @@ class Round:
     """Values that differ from those held before."""
     rejected: int = 0
     """Values that cannot be, set aside."""
+    set_aside: list[str] = field(default_factory=list)
+    """Zone and reason of the first of them in each answer."""
     warnings: list[str] = field(default_factory=list)
     """What the feed warned of."""
     errors: list[FeedError] = field(default_factory=list)
@@ -63,6 +65,7 @@ class Round:
         self.new += other.new
         self.revised += other.revised
         self.rejected += other.rejected
+        self.set_aside += other.set_aside
         self.warnings += other.warnings
         self.errors += other.errors
 
@@ -209,6 +212,7 @@ class Prefetcher:
                     done.new += added.new
                     done.revised += added.revised
                     done.rejected += len(series.rejected)
+                    done.set_aside += [f"{zone}: {reason}" for reason in series.rejected]
                     done.warnings += series.warnings
             except FeedError as error:
                 self._note(error, zone, done, now)

@@ -213,3 +213,10 @@ def test_keys_are_in_no_error_and_no_log_even_if_the_feed_sends_them_back(
 def test_address_that_would_give_the_key_away_is_refused(url: str, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         Client("feed", url, secrets=(KEY,))
+
+
+@pytest.mark.parametrize("key", ["the-key\nX-Other: 1", "schl\u00fcssel", "the\x00key"])
+def test_key_that_cannot_be_sent_is_refused_and_not_shown(key: str) -> None:
+    with pytest.raises(ValueError, match="set it to the key alone") as caught:
+        Client("feed", "https://feed.example", headers={"auth-token": key}, secrets=(key,))
+    assert key[:7] not in str(caught.value)

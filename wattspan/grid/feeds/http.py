@@ -82,7 +82,8 @@ class Client:
     ) -> None:
         """`headers`, `params`: those that hold keys; `secrets`: what must never be shown.
 
-        Raises ValueError for a base URL that is not http(s), or that would carry a key in the clear.
+        Raises ValueError for a base URL that is not http(s), or that would carry a key in the clear, and for
+        a key that cannot be sent.
         """
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -92,6 +93,12 @@ class Client:
         self._secrets = sorted({form for secret in secrets if secret for form in _forms(secret)}, key=len)
         if self._secrets and parts.scheme == "http" and parts.hostname not in _LOOPBACK:
             raise ValueError(f"{feed}: base_url {base_url!r} would send the key in the clear; use https")
+        if not all(value.isascii() and value.isprintable() for value in (headers or {}).values()):
+            # They could not be sent, and the library that tries shows them in its error.
+            raise ValueError(
+                f"{feed}: the key holds line breaks or other characters that no key has; "
+                "set it to the key alone"
+            )
         self.feed = feed
         self.base_url = base_url.rstrip("/")
         self.limits = limits or Limits()
