@@ -1,182 +1,160 @@
-"""Features: what a customer buys, found in traces by rules, and the requests that are one inference each."""
+"""`FeatureRules`: which product feature each span belongs to, and which spans are one inference of it.
+
+What the customer buys is found from the top: the topmost span that a rule matches is one request, and all
+below it belongs to its feature, whatever deeper spans match. A trace in which nothing matches is one request
+of the unmapped feature "". `docs/features.md` has the rules in words.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fnmatch import translate
-from functools import lru_cache
-from re import Pattern
-from re import compile as compiled
-from typing import Any, Final
+from fnmatch import fnmatchcase
+from typing import Final
 
 import numpy as np
 
 from wattspan.calls import Column
-from wattspan.lake.rows import Flags, Integers, Small, SpanRows, Tree
+from wattspan.lake.rows import Flags, Ints, Small, SpanRows, Tree
+from wattspan.lake.rules import ROUTE_KEY, FeatureRule, Patterns
+from wattspan.otlp.dialects import CALL
 
+UNMAPPED: Final = ""
 COMPLETED: Final = 1
 FAILED: Final = 2
-_ERROR_STATUS: Final = 2
-_CONDITIONS: Final = ("service", "root_span", "span", "route", "attributes")
-ROUTE_KEY: Final = "http.route"
+STATUS_ERROR: Final = 2
+"""OTLP's STATUS_CODE_ERROR."""
+_NONE: Final = -1
 
 
-class FeatureRuleError(ValueError):
-    """A feature rule cannot be used: which, what was found, what is allowed."""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """The feature of each span, and which spans are requests."""
+    """Columns `feature` and `request` of n spans (`schema.RULES`)."""
 
     feature: Column
-    """"" where no rule matched: unmapped, and counted as such."""
     request: Small
-    """1 on the span that is one completed inference, 2 on one that failed, 0 elsewhere."""
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureRule:
-    """One rule: every condition that is given must hold. Texts are globs (* and ?)."""
-
-    feature: str
-    service: str | None = None
-    root_span: str | None = None
-    """Name of the trace's root span."""
-    span: str | None = None
-    """Name of the span itself."""
-    route: str | None = None
-    """`http.route` of the span."""
-    attributes: tuple[tuple[str, str], ...] = ()
-    """Attributes of the span or its resource, baggage copied to it among them."""
 
 
 class FeatureRules:
-    """An ordered table of rules; the first that matches a span names its feature."""
+    """The rules in their order; of those that match a span the first counts."""
 
-    def __init__(self, rules: Sequence[Mapping[str, Any]] = ()) -> None:
-        """`rules`: mappings with `feature` and at least one condition. Raises FeatureRuleError."""
-        self.rules = tuple(_rule(number, rule) for number, rule in enumerate(rules, start=1))
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Attribute keys that the rules look at: the lake must keep them."""
-        return tuple(
-            dict.fromkeys(
-                key
-                for rule in self.rules
-                for key in (*([ROUTE_KEY] if rule.route else []), *(key for key, _ in rule.attributes))
-            )
-        )
+    def __init__(self, rules: Sequence[FeatureRule] = ()) -> None:
+        self.rules = tuple(rules)
+        self.keys = tuple(dict.fromkeys(key for rule in self.rules for key in rule.keys))
+        """Attributes that the rules read: they must be kept with the spans."""
 
     def assign(self, rows: SpanRows, tree: Tree) -> Features:
-        """The feature of each span: that of the topmost span at or above it that a rule matches.
+        """Feature and request of each span; `rows` are whole traces in the order of `tree`."""
+        n = len(rows)
+        matched, names = self._matches(rows, tree)
+        is_root = tree.parent_row < 0
+        root = np.maximum.accumulate(np.where(is_root, np.arange(n), 0))
+        first_root = _first_root(rows, tree, is_root)
+        # Every span of a trace descends from its true root, also one whose parent got lost.
+        has_true_root = rows.parent_span_id[first_root] == 0
+        adopted = has_true_root & (matched[first_root] >= 0) & (rows.parent_span_id[root] != 0)
+        top = np.flatnonzero((matched >= 0) & ~adopted)
+        ends = top + tree.subtree_size[top]
+        is_topmost = np.ones(len(top), dtype=np.bool_)
+        is_topmost[1:] = top[1:] >= np.maximum.accumulate(ends)[:-1]
+        top = top[is_topmost]
+        of = np.full(n, _NONE, dtype=np.int64)
+        if len(top):
+            last = np.searchsorted(top, np.arange(n), side="right") - 1
+            candidate = top[np.maximum(last, 0)]
+            within = (last >= 0) & (np.arange(n) < candidate + tree.subtree_size[candidate])
+            of[within] = candidate[within]
+        of[adopted] = first_root[adopted]
+        feature = np.where(of >= 0, matched[of], 0).astype(np.int32)
+        return Features(Column(feature, names), _requests(rows, tree, of, top, first_root))
 
-        A span that matches below one that matches already stays with the upper one: a feature is what the
-        user asked for, and what happens inside belongs to it. The request is the topmost matching span, or
-        the root of a trace in which nothing matches; without a single model call in it, it is no inference.
-        """
-        matched = self._matches(rows, tree)
-        names = ("", *dict.fromkeys(rule.feature for rule in self.rules))
-        code_of_rule = np.array([0, *(names.index(rule.feature) for rule in self.rules)], dtype=np.int32)
-        is_top = (matched > 0) & (_covering(tree, matched > 0) < 0)
-        owner = _covering_or_self(tree, is_top)
-        feature = np.where(owner >= 0, code_of_rule[matched[np.maximum(owner, 0)]], 0).astype(np.int32)
-        is_request = is_top.copy()
-        with_match = np.zeros(int(tree.trace[-1]) + 1 if len(tree) else 0, dtype=np.bool_)
-        with_match[tree.trace[is_top]] = True
-        is_request |= (tree.pre == 0) & ~with_match[tree.trace]
-        is_request &= _calls_inside(rows, tree) > 0
-        request = np.where(is_request, np.where(rows.status == _ERROR_STATUS, FAILED, COMPLETED), 0)
-        return Features(Column(feature, names), request.astype(np.int8))
+    def _matches(self, rows: SpanRows, tree: Tree) -> tuple[Ints, tuple[str, ...]]:
+        """int64[n]: the feature that the first matching rule gives, or -1; and the names of the features."""
+        n = len(rows)
+        index: dict[str, int] = {UNMAPPED: 0}
+        matched = np.full(n, _NONE, dtype=np.int64)
+        root_name = _root_names(rows, tree) if any(rule.root_span for rule in self.rules) else None
+        for rule in self.rules:
+            open_rows = matched < 0
+            for column, patterns in self._conditions(rule, rows, root_name):
+                open_rows &= _holds(column(), patterns)
+                if not open_rows.any():
+                    break
+            if rule.feature is not None:
+                matched[open_rows] = index.setdefault(rule.feature, len(index))
+            elif rule.feature_from is not None:
+                value = rows.attributes.column(rule.feature_from)
+                open_rows &= value.codes != 0
+                used = np.unique(value.codes[open_rows]).tolist()
+                code_of = np.zeros(len(value.names), dtype=np.int64)
+                code_of[used] = [index.setdefault(value.names[code], len(index)) for code in used]
+                matched[open_rows] = code_of[value.codes[open_rows]]
+        return matched, tuple(index)
 
-    def _matches(self, rows: SpanRows, tree: Tree) -> Integers:
-        """Number of the first rule that matches each span, from 1; 0 for none."""
-        matched = np.zeros(len(rows), dtype=np.int32)
-        for number, rule in reversed(list(enumerate(self.rules, start=1))):
-            holds = np.ones(len(rows), dtype=np.bool_)
-            if rule.service is not None:
-                holds &= _glob(rows.service, rule.service)
-            if rule.span is not None:
-                holds &= _glob(rows.name, rule.span)
-            if rule.root_span is not None:
-                root = np.flatnonzero(tree.pre == 0)
-                holds &= _glob(rows.name, rule.root_span)[
-                    root[tree.trace - (tree.trace[0] if len(tree) else 0)]
-                ]
-            if rule.route is not None:
-                holds &= _glob(rows.attributes.column(ROUTE_KEY), rule.route)
-            for key, pattern in rule.attributes:
-                holds &= _glob(rows.attributes.column(key), pattern)
-            matched[holds] = number
-        return matched
-
-
-def _calls_inside(rows: SpanRows, tree: Tree) -> Integers:
-    """Model calls and aggregates in the subtree of each span."""
-    is_call = np.zeros(len(rows) + 1, dtype=np.int64)
-    is_call[1:][rows.call_rows] = 1
-    sums = np.cumsum(is_call)
-    here = np.arange(len(rows))
-    inside: Integers = sums[here + tree.subtree_size] - sums[here]
-    return inside
-
-
-def _covering(tree: Tree, chosen: Flags) -> Integers:
-    """The topmost chosen span above each span, -1 for none; spans are in pre-order."""
-    owner = _covering_or_self(tree, chosen)
-    return np.where(owner == np.arange(len(tree)), -1, owner)
-
-
-def _covering_or_self(tree: Tree, chosen: Flags) -> Integers:
-    """The topmost chosen span at or above each span, -1 for none.
-
-    In pre-order the subtree of row r is r .. r + size - 1, so the topmost ones are intervals that do not
-    overlap: a running maximum of their ends finds them.
-    """
-    n = len(tree)
-    here = np.arange(n)
-    ends = np.where(chosen, here + tree.subtree_size, 0)
-    reached = np.maximum.accumulate(np.concatenate([[0], ends[:-1]])) if n else ends
-    is_top = chosen & (here >= reached)
-    top = np.maximum.accumulate(np.where(is_top, here, -1)) if n else here
-    inside = (top >= 0) & (here < top + tree.subtree_size[np.maximum(top, 0)])
-    return np.where(inside, top, -1)
+    def _conditions(
+        self, rule: FeatureRule, rows: SpanRows, root_name: Column | None
+    ) -> list[tuple[Callable[[], Column], Patterns]]:
+        found: list[tuple[Callable[[], Column], Patterns]] = []
+        if rule.service is not None:
+            found.append((lambda: rows.service, rule.service))
+        if rule.root_span is not None:
+            assert root_name is not None
+            found.append((lambda: root_name, rule.root_span))
+        if rule.span is not None:
+            found.append((lambda: rows.name, rule.span))
+        if rule.route is not None:
+            found.append((lambda: rows.attributes.column(ROUTE_KEY), rule.route))
+        for key, patterns in rule.attributes.items():
+            found.append((lambda key=key: rows.attributes.column(key), patterns))  # type: ignore[misc]
+        return found
 
 
-def _glob(column: Column, pattern: str) -> Flags:
-    matcher = _matcher(pattern)
-    holds = np.array(
-        [bool(name) and matcher.match(name) is not None for name in column.names], dtype=np.bool_
+def _holds(column: Column, patterns: Patterns) -> Flags:
+    """bool[n]: the text matches; "" matches nothing: what is not there cannot be a feature."""
+    allowed = (patterns,) if isinstance(patterns, str) else patterns
+    of_name = np.array(
+        [name != "" and any(fnmatchcase(name, pattern) for pattern in allowed) for name in column.names],
+        dtype=np.bool_,
     )
-    found: Flags = holds[column.codes]
-    return found
+    held: Flags = of_name[column.codes]
+    return held
 
 
-@lru_cache(1024)
-def _matcher(pattern: str) -> Pattern[str]:
-    return compiled(translate(pattern))
+def _first_root(rows: SpanRows, tree: Tree, is_root: Flags) -> Ints:
+    """int64[n]: the row that stands for each span's trace: its first span without a parent, else its first
+    span whose parent is missing."""
+    n = len(rows)
+    if not n:
+        return np.zeros(0, dtype=np.int64)
+    starts = np.flatnonzero(tree.pre == 0)
+    trace = np.cumsum(tree.pre == 0) - 1
+    chosen = starts.copy()
+    true = np.flatnonzero(is_root & (rows.parent_span_id == 0))[::-1]
+    # written from the last to the first, so that the first of a trace stays
+    chosen[trace[true]] = true
+    of_span: Ints = chosen[trace]
+    return of_span
 
 
-def _rule(number: int, rule: Mapping[str, Any]) -> FeatureRule:
-    unknown = set(rule) - {"feature", *_CONDITIONS}
-    if unknown:
-        raise FeatureRuleError(
-            f"features, rule {number}: {sorted(unknown)}; allowed keys: feature, {', '.join(_CONDITIONS)}"
-        )
-    feature, attributes = rule.get("feature"), rule.get("attributes") or {}
-    if not isinstance(feature, str) or not feature.strip():
-        raise FeatureRuleError(f"features, rule {number}: feature is {feature!r}; give it a name")
-    conditions = {name: rule.get(name) for name in _CONDITIONS[:-1]}
-    if not any(conditions.values()) and not attributes:
-        raise FeatureRuleError(
-            f"features, rule {number} ({feature}): give at least one of {', '.join(_CONDITIONS)}"
-        )
-    if not isinstance(attributes, Mapping):
-        raise FeatureRuleError(f"features, rule {number} ({feature}): attributes is a mapping of key to glob")
-    return FeatureRule(
-        feature=feature,
-        **{name: None if value is None else str(value) for name, value in conditions.items()},
-        attributes=tuple((str(key), str(value)) for key, value in attributes.items()),
-    )
+def _root_names(rows: SpanRows, tree: Tree) -> Column:
+    """The name of the first span of each span's trace."""
+    return rows.name.take(_first_root(rows, tree, tree.parent_row < 0))
+
+
+def _requests(rows: SpanRows, tree: Tree, of: Ints, top: Ints, first_root: Ints) -> Small:
+    """`request`: on each topmost match, and on the root of each trace without one, if a model was called."""
+    n = len(rows)
+    request = np.zeros(n, dtype=np.int8)
+    if not n:
+        return request
+    is_call = np.zeros(n, dtype=np.bool_)
+    is_call[rows.call_rows] = (rows.role == CALL) | rows.calls.has_usage
+    has_match = np.zeros(n, dtype=np.bool_)
+    has_match[first_root[top]] = True
+    stands_for = np.where(of >= 0, of, np.where(has_match[first_root], _NONE, first_root))
+    called = stands_for[is_call]
+    request[called[called >= 0]] = COMPLETED
+    failed = rows.status == STATUS_ERROR
+    failed[rows.call_rows] |= rows.calls.is_error
+    request[(request == COMPLETED) & failed] = FAILED
+    return request

@@ -1,45 +1,61 @@
-"""How many traces a sampled one stands for, and how we know."""
+"""`weights`: how many spans each recorded span stands for, and how that is known."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from wattspan.calls import Column
-from wattspan.lake.rows import Floats, SpanRows, Tree
+from wattspan.lake.rows import Floats, Ints, SpanRows, Tree
 
-SAMPLINGS = ("", "all", "traced", "configured", "unknown")
-_ALL, _TRACED, _CONFIGURED, _UNKNOWN = range(1, 5)
+LABELS: Final = ("", "all", "traced", "configured", "unknown")
+"""`all`: every trace is kept. `traced`: the trace says its probability (`tracestate` ot=th). `configured`:
+the rate is the user's word. `unknown`: nobody said; the weight is 1 and totals are of the recorded spans."""
+ALL, TRACED, CONFIGURED, UNKNOWN = range(1, 5)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Sampling:
-    """One value a span; spans of a trace share theirs."""
+    """Columns `weight` and `sampling` of n spans (`schema.RULES`)."""
 
     weight: Floats
-    """Spans that this one stands for, >= 1."""
+    """Inverse of the probability that the span was kept, >= 1."""
     sampling: Column
-    """all: every trace is here. traced: the trace says with which probability it was kept. configured: the
-    user says so. unknown: nobody says; taken as 1."""
 
 
-def weights(rows: SpanRows, tree: Tree, rate: float | None = None) -> Sampling:
-    """The weights of whole traces.
+def weights(rows: SpanRows, tree: Tree, rate: float | None) -> Sampling:
+    """Weight of each span: by its trace state, else by `rate` (share of traces kept, 0 < rate <= 1), else 1.
 
-    `tracestate` ot=th on any span of a trace decides; else `rate` (the configured share of traces that were
-    kept, in (0, 1]); else nothing is known, which is said and never guessed.
+    A span without a trace state has that of the nearest span above it, else of the first span of its trace
+    that says something: samplers decide on traces. Raises ValueError for a rate out of range.
     """
-    n_traces = int(tree.trace[-1]) + 1 if len(tree) else 0
-    share = np.full(n_traces, np.nan)
-    says = np.flatnonzero(np.isfinite(rows.kept_share) & (rows.kept_share > 0))
-    share[tree.trace[says]] = rows.kept_share[says]
-    if rate is None:
-        code = np.where(np.isnan(share), _UNKNOWN, np.where(share == 1, _ALL, _TRACED))
-        share = np.where(np.isnan(share), 1.0, share)
-    else:
-        code = np.where(
-            np.isnan(share), _ALL if rate == 1 else _CONFIGURED, np.where(share == 1, _ALL, _TRACED)
-        )
-        share = np.where(np.isnan(share), rate, share)
-    return Sampling(1.0 / share[tree.trace], Column(code[tree.trace].astype(np.int32), SAMPLINGS))
+    if rate is not None and not 0 < rate <= 1:
+        raise ValueError(f"sampling_rate is {rate:g}; it is the share of traces kept: above 0, at most 1")
+    kept = rows.kept_share
+    said = np.isfinite(kept) & (kept > 0) & (kept <= 1)
+    source = _nearest(said, tree)
+    is_traced = source >= 0
+    share = np.where(is_traced, kept[source], 1.0 if rate is None else rate)
+    how = np.where(is_traced, TRACED, UNKNOWN if rate is None else CONFIGURED)
+    how = np.where((share == 1.0) & (how != UNKNOWN), ALL, how)
+    return Sampling(1.0 / share, Column(how.astype(np.int32), LABELS))
+
+
+def _nearest(said: np.ndarray[tuple[int], np.dtype[np.bool_]], tree: Tree) -> Ints:
+    """int64[n]: the row whose trace state counts for each span; -1 where its trace says nothing."""
+    n = len(said)
+    source = np.where(said, np.arange(n), -1)
+    if said.all() or not said.any():
+        return source
+    above = tree.parent_row.copy()
+    # Pointers upwards, doubled each round; a span that says something is the end of the way.
+    while (open_rows := np.flatnonzero((source < 0) & (above >= 0))).size:
+        parent = above[open_rows]
+        source[open_rows] = source[parent]
+        above[open_rows] = above[parent]
+    first = np.full(int(tree.trace[-1]) + 1, -1, dtype=np.int64)
+    rows = np.flatnonzero(said)[::-1]
+    first[tree.trace[rows]] = rows
+    return np.where(source >= 0, source, first[tree.trace])
