@@ -47,7 +47,9 @@ class FeatureRule(BaseModel):
         return self
 
     def _conditions(self) -> Iterator[Patterns]:
-        yield from (given for given in (self.service, self.root_span, self.span, self.route) if given is not None)
+        yield from (
+            given for given in (self.service, self.root_span, self.span, self.route) if given is not None
+        )
         yield from self.attributes.values()
 
     @property
