@@ -120,3 +120,8 @@ def test_of_copies_the_first_that_carries_figures_stays() -> None:
 def test_nothing_is_no_tree() -> None:
     order, tree = planted([])
     assert (len(order), len(tree)) == (0, 0)
+
+
+def test_the_order_of_a_tree_does_not_hang_on_the_order_of_arrival() -> None:
+    same_start = [(1, 5, 0, 0, 9), (1, 7, 5, 3, 1), (1, 6, 5, 3, 1), (1, 8, 5, 3, 1)]
+    assert planted(same_start)[0] == planted(same_start[::-1])[0]

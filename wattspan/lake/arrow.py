@@ -75,6 +75,7 @@ def to_arrow(rows: SpanRows) -> pa.RecordBatch:
         "attributes": _map(rows.attributes),
         "kept_share": pa.array(rows.kept_share, mask=np.isnan(rows.kept_share)),
         "role": spread(rows.role, np.int8),
+        "call_start_unix_ns": _call_starts(rows),
         **{name: text_array(getattr(calls, name), at, n) for name in _CALL_TEXTS},
         "reasoning_effort": text_array(rows.reasoning_effort, at, n),
         **{name: spread(getattr(calls, name), np.int64) for name in _CALL_COUNTS},
@@ -98,13 +99,14 @@ def from_arrow(table: pa.Table) -> SpanRows:
     called = table.take(pa.array(at)) if len(at) < table.num_rows else table
     of_calls = _Numbers(called)
     start, duration = numbers.of("start_unix_ns"), numbers.of("duration_ns")
+    call_start, call_duration = _call_times(of_calls, start[at], duration[at])
     calls: dict[str, Any] = {
         **{name: text_column(called.column(name)) for name in _CALL_TEXTS},
         **{name: of_calls.of(name) for name in _CALL_COUNTS},
         **{name: of_calls.flags(name) for name in ("is_self_hosted", "has_usage", "is_error", "is_measured")},
         "reported_energy_kwh": of_calls.of("reported_energy_kwh"),
-        "start_unix_ns": start[at],
-        "duration_ns": duration[at],
+        "start_unix_ns": call_start,
+        "duration_ns": call_duration,
         "service": text_column(called.column("service")),
     }
     trace_id = table.column("trace_id")
@@ -157,6 +159,24 @@ def _numbers(values: Floats, rows: Ints, n: int) -> pa.Array:
     wide = np.full(n, np.nan)
     wide[rows] = values
     return pa.array(wide, mask=np.isnan(wide))
+
+
+def _call_starts(rows: SpanRows) -> pa.Array:
+    starts = rows.calls.start_unix_ns
+    differs = starts != rows.start_unix_ns[rows.call_rows]
+    wide, absent = np.zeros(len(rows), dtype=np.int64), np.ones(len(rows), dtype=np.bool_)
+    at = rows.call_rows[differs]
+    wide[at], absent[at] = starts[differs], False
+    return pa.array(wide, mask=absent)
+
+
+def _call_times(calls: _Numbers, start: Ints, duration: Ints) -> tuple[Ints, Ints]:
+    """Start and duration of calls whose spans have `start` and `duration`."""
+    differs = calls.present("call_start_unix_ns")
+    if not differs.any():
+        return start, duration
+    call_start = np.where(differs, calls.of("call_start_unix_ns"), start)
+    return call_start, np.where(differs, np.maximum(start + duration - call_start, 0), duration)
 
 
 def _map(attributes: Attributes) -> pa.MapArray:

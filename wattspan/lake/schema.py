@@ -39,6 +39,7 @@ none. `attributes`: those on the allow-list, of the span and its resource; no co
 
 CALL: Final = (
     pa.field("role", pa.int8()),
+    pa.field("call_start_unix_ns", pa.int64()),
     pa.field("operation", TEXT),
     pa.field("model", TEXT),
     pa.field("request_model", TEXT),
@@ -65,7 +66,9 @@ CALL: Final = (
     pa.field("reported_cost_usd", pa.float64()),
 )
 """As `calls.CallBatch` has them, before copies added facts; null where the span is neither call nor aggregate
-(`role` as `otlp.dialects` numbers it). `response_hash`: of the provider's response id, 0 = none."""
+(`role` as `otlp.dialects` numbers it). `call_start_unix_ns`: start of a call that began before its span did
+(a streamed response logged apart), null where it is the span's. `response_hash`: of the provider's response
+id, 0 = none."""
 
 TREE: Final = (
     pa.field("pre", pa.int32()),

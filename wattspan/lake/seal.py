@@ -48,7 +48,7 @@ class Sealer:
         """The rows of a segment from the raw columns of whole traces, in any order, copies among them."""
         rows = arrow.from_arrow(raw)
         carries = np.zeros(len(rows), dtype=np.bool_)
-        carries[rows.call_rows] = rows.calls.has_usage
+        carries[rows.call_rows] = rows.calls.has_usage | ~np.isnan(rows.calls.reported_energy_kwh)
         keys = span_keys(rows.trace_id, rows.span_id, rows.start_unix_ns, rows.duration_ns)
         kept = once_each(keys, carries)
         if len(kept) < len(rows):
