@@ -182,4 +182,17 @@ def test_summary_tells_accounting_and_why_there_is_no_carbon(tmp_path: Path) -> 
     assert grid["kinds"] == ["average direct"]
     assert {name: share["calls"] for name, share in grid["by_accounting"].items()} == {"consumption": 1}
     assert grid["without_carbon"] == {"no direct table has IE": 1}
-    assert "no carbon 1 no direct table has IE" in " ".join(result.stderr.split())
+    said = " ".join(result.stderr.split())
+    assert "no carbon 1 no direct table has IE" in said
+    assert "coverage 100.0% of the calls that did not fail have a figure, 50.0% one of carbon" in said
+
+
+def test_energy_without_any_carbon_figure_is_no_figure_and_not_zero(tmp_path: Path) -> None:
+    spans, summary = tmp_path / "spans.binpb", tmp_path / "summary.json"
+    spans.write_bytes(message([chat(1, {"cloud.region": "eu-west-1"})]))
+    result = run(spans, tmp_path / "out.binpb", "--summary", summary, "--factor-type", "direct")
+    assert "carbon no figure" in " ".join(result.stderr.split())
+    assert "intensity average direct: none" in " ".join(result.stderr.split())
+    found = json.loads(summary.read_text())
+    assert found["co2e_g"] == {"central": None, "low": None, "high": None}
+    assert found["coverage"] == {"energy": 1.0, "carbon": 0.0}

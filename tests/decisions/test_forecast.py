@@ -180,13 +180,14 @@ class Expecting:
 def test_a_live_feed_is_asked_as_far_as_the_deadline(places):
     feed = Expecting()
     outlook = FeedForecast(feed, g=1.2).outlook(place_of(places, "us-west-1"), START + 60, START + 10_000)
-    assert feed.asked == [("CAISO_NORTH", 3)]
+    # 2.8 hours, and one for the hour that has begun: horizons count from its start.
+    assert feed.asked == [("CAISO_NORTH", 4)]
     assert outlook.g_per_kwh.tolist() == [500.0, 400.0, 300.0]
     assert (outlook.kind, outlook.resolution, outlook.source) == (MARGINAL, "forecast", "a feed v1")
     assert outlook.factors == (Factor("forecast:CAISO_NORTH", math.log(1.2)),)
     located = Expecting(zone=None)
     FeedForecast(located).outlook(place_of(places, "us-west-1"), START, START + 3600)
-    assert located.asked == [("located us-west-1", 1)]
+    assert located.asked == [("located us-west-1", 2)]
 
 
 def test_forecast_that_begins_with_the_next_hour_covers_the_one_under_way(places):

@@ -177,17 +177,19 @@ def _add_figures(table: Table, found: Summary) -> None:
     )
     table.add_row(
         "carbon",
-        Text(f"{quantities.mass(carbon.central)}CO2e", style="bold"),
+        Text(f"{quantities.mass(carbon.central)}CO2e" if found.with_carbon else "no figure", style="bold"),
         f"90 %: {quantities.mass_band(carbon.low, carbon.high, carbon.central)}",
     )
-    coverage = found.coverage["energy"]
-    if coverage is not None:
-        table.add_row("coverage", f"{coverage:.1%}", "of the calls that did not fail have a figure")
+    coverage, with_carbon = found.coverage["energy"], found.coverage["carbon"]
+    if coverage is not None and with_carbon is not None:
+        but = "" if with_carbon == coverage else f", {with_carbon:.1%} one of carbon"
+        table.add_row("coverage", f"{coverage:.1%}", f"of the calls that did not fail have a figure{but}")
     table.add_row("evidence", "", _classes(found.by_tier))
     table.add_row("region known by", "", _classes(found.by_region_source))
     kinds = ", ".join(" ".join(kind) for kind in sorted(found.grid_kinds))
-    table.add_row("intensity", "", f"{kinds}: {_classes(found.by_grid_resolution)}")
-    table.add_row("accounting", "", _classes(found.by_grid_accounting))
+    table.add_row("intensity", "", f"{kinds}: {_classes(found.by_grid_resolution) or 'none'}")
+    if found.by_grid_accounting:
+        table.add_row("accounting", "", _classes(found.by_grid_accounting))
     for reason, count in found.grid_reasons.most_common(REASONS_SHOWN):
         table.add_row("no carbon", f"{count:,}", reason)
 

@@ -33,7 +33,9 @@ class FeedForecast:
             zone = self._feed.locate(place.members[0]) if zone is None else zone
             if not zone:
                 raise NoOutlookError(f"{name} has no zone for {place.label}")
-            hours = -(-(end_unix_s - self._feed.now_unix_s()) // HOUR_S)
+            # The horizon counts from the start of a period, which may have been a while ago.
+            whole_s = end_unix_s - self._feed.now_unix_s() + self._feed.step.seconds
+            hours = -(-whole_s // HOUR_S)
             found = self._feed.forecast(zone, max(1, hours))
         except FeedError as error:
             raise NoOutlookError(str(error)) from error

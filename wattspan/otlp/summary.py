@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -117,7 +118,12 @@ class Summary:
 
     @property
     def co2e_g(self) -> Band:
-        """Operational carbon of all calls with a figure, grams CO2e, with its 90 % band."""
+        """Operational carbon of all calls with a figure, grams CO2e, with its 90 % band.
+
+        NaN where there is energy and no call has a carbon figure: that is not zero.
+        """
+        if self.with_energy and not self.with_carbon:
+            return Band(math.nan, math.nan, math.nan)
         return self._carbon.band()
 
     @property
@@ -139,8 +145,8 @@ class Summary:
             "without_usage": self.without_usage,
             "unknown_models": dict(self.unknown_models.most_common()),
             "tokens": dict(self.tokens),
-            "energy_kwh": self.energy_kwh._asdict(),
-            "co2e_g": self.co2e_g._asdict(),
+            "energy_kwh": _plain(self.energy_kwh),
+            "co2e_g": _plain(self.co2e_g),
             "by_tier": _shares(self.by_tier),
             "by_region_source": _shares(self.by_region_source),
             "grid": {
@@ -164,6 +170,10 @@ _TOKENS: Final[Mapping[str, str]] = {
     "output": "output_tokens",
     "reasoning": "reasoning_tokens",
 }
+
+
+def _plain(band: Band) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in band._asdict().items()}
 
 
 def _count(column: Column, text: str) -> int:
