@@ -78,7 +78,7 @@ def test_the_bands_are_wide_and_wider_for_own_time(estimator):
     assert widths == pytest.approx(
         [math.exp(1.64 * math.sqrt(machine + use)), math.exp(1.64 * math.sqrt(machine))]
     )
-    assert widths == pytest.approx([6.55, 2.87], abs=0.01)
+    assert widths == pytest.approx([6.55, 2.85], abs=0.01)
     assert (found.energy_kwh / found.energy_kwh_low).tolist() == pytest.approx(widths)
 
 
