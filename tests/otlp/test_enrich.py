@@ -21,7 +21,7 @@ from otlp_spans import (
 )
 
 from wattspan.estimator import Estimator
-from wattspan.otlp import enrich as enrich_module
+from wattspan.otlp import pieces as pieces_module
 from wattspan.otlp.attributes import PROFILES
 from wattspan.otlp.enrich import Enriched, Enricher
 from wattspan.otlp.wire import SpanTable, WireError
@@ -389,7 +389,7 @@ def test_protobuf_with_more_spans_than_a_scan_reads_is_enriched_in_windows(
 ) -> None:
     messages = [traces([chat(n), chat(n + 1)]).SerializeToString() for n in (1, 3, 5)]
     (together,) = Enricher(ESTIMATOR).protobuf(messages)
-    scan = enrich_module.scan
+    scan = pieces_module.scan
 
     def scan_of_three(data: bytes, keys: Any) -> SpanTable:
         table = scan(data, keys)
@@ -397,7 +397,7 @@ def test_protobuf_with_more_spans_than_a_scan_reads_is_enriched_in_windows(
             raise WireError(0, "more than 3 spans")
         return table
 
-    monkeypatch.setattr(enrich_module, "scan", scan_of_three)
+    monkeypatch.setattr(pieces_module, "scan", scan_of_three)
     windows = list(Enricher(ESTIMATOR).protobuf(messages))
     assert [window.table.n for window in windows] == [2, 2, 2]
     assert [m for window in windows for m in window.messages] == together.messages

@@ -16,6 +16,7 @@ from wattspan.cli import (
     estimate,
     explain,
     grid,
+    import_,
     models,
     regions,
     serve,
@@ -53,6 +54,7 @@ app.command("whatif")(whatif.whatif)
 app.command("when")(when.when)
 app.command("wait")(when.wait)
 app.command("disclose")(disclose.disclose)
+app.command("import")(import_.import_)
 app.command("serve")(serve.serve)
 app.add_typer(models.app, name="models")
 app.add_typer(edition.app, name="edition")

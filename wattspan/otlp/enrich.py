@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -13,11 +13,11 @@ from wattspan.calls import CallBatch, Column, EstimateBatch
 from wattspan.calls.batch import Flags, Floats, Ints
 from wattspan.estimator import Estimator
 from wattspan.otlp.attributes import OWN_KEYS, Detail, Profile, as_json, written
-from wattspan.otlp.containers import field_size
 from wattspan.otlp.dialects import CALL, DIALECT_KEYS, Reading, read
 from wattspan.otlp.earlier import as_first_read, carries_foreign_report, is_there_already, stale
 from wattspan.otlp.json_text import JsonText
 from wattspan.otlp.owners import OwnerMemory, Ownership, decide
+from wattspan.otlp.pieces import MessageProblem, Piece, readable, scanned
 from wattspan.otlp.problems import Problem
 from wattspan.otlp.wire import (
     OWN_PREFIX,
@@ -28,7 +28,6 @@ from wattspan.otlp.wire import (
     SpanTableBuilder,
     WireError,
     encode_columns,
-    scan,
     splice,
 )
 
@@ -41,10 +40,6 @@ JSON_WINDOW_SPANS: Final = 200_000
 _PREFIXED_KEYS: Final = tuple(key for key in OWN_KEYS if key.startswith(OWN_PREFIX))
 _PREFIXED_SET: Final = frozenset(_PREFIXED_KEYS)
 _OWN_SET: Final = frozenset(OWN_KEYS)
-
-
-MessageProblem = tuple[int, Problem]
-"""A problem and the index of its message, where `offset` counts from; -1 where a span is named instead."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,28 +88,28 @@ class Enricher:
         Yields one window, or several where the messages are too much for one. Fields that are not valid
         protobuf stay as they are and are reported; the others are enriched.
         """
-        pieces = [_Piece(index, message, True) for index, message in enumerate(messages)]
+        pieces = [Piece(index, message, True) for index, message in enumerate(messages)]
         problems: list[MessageProblem] = []
         try:
-            table = _scanned(pieces)
+            table = scanned(pieces, KEYS)
         except WireError:
             pieces = [
                 piece
                 for index, message in enumerate(messages)
-                for piece in _readable(index, message, problems)
+                for piece in readable(index, message, problems)
             ]
             yield from self._windows(pieces, 0, len(messages), problems)
         else:
             yield self._protobuf(table, pieces, len(messages), problems)
 
     def _windows(
-        self, pieces: list[_Piece], first: int, last: int, problems: list[MessageProblem]
+        self, pieces: list[Piece], first: int, last: int, problems: list[MessageProblem]
     ) -> Iterator[Enriched]:
         """Messages `first` to `last` - 1 as one window, or as halves where that is more than a scan reads."""
         mine = [p._replace(message=p.message - first) for p in pieces if first <= p.message < last]
         faults = [(at - first, problem) for at, problem in problems if first <= at < last]
         try:
-            table = _scanned(mine)
+            table = scanned(mine, KEYS)
         except WireError as error:
             if last - first > 1:
                 middle = (first + last) // 2
@@ -123,11 +118,11 @@ class Enricher:
                 return
             faults.append((0, Problem(error.what, offset=error.offset)))
             mine = [piece._replace(is_good=False) for piece in mine]
-            table = _scanned(mine)
+            table = scanned(mine, KEYS)
         yield self._protobuf(table, mine, last - first, faults)
 
     def _protobuf(
-        self, table: SpanTable, pieces: list[_Piece], n: int, problems: list[MessageProblem]
+        self, table: SpanTable, pieces: list[Piece], n: int, problems: list[MessageProblem]
     ) -> Enriched:
         bounds = np.cumsum([0, *(len(piece.data) for piece in pieces if piece.is_good)])
         first_rows = np.searchsorted(table.start, bounds).tolist()
@@ -281,48 +276,6 @@ class _Edits:
             return _PREFIXED_SET if keeps[span] else _OWN_SET
 
         return text.spliced(self._json[rows], cut_from)
-
-
-class _Piece(NamedTuple):
-    """Bytes of a message: fields that can be read, or others that stay as they are."""
-
-    message: int
-    data: bytes
-    is_good: bool
-
-
-def _scanned(pieces: Sequence[_Piece]) -> SpanTable:
-    return scan(b"".join(piece.data for piece in pieces if piece.is_good), KEYS)
-
-
-def _readable(index: int, message: bytes, problems: list[MessageProblem]) -> Iterator[_Piece]:
-    """The fields of a message; those that are not valid protobuf are reported and not good."""
-    if _fault(message) is None:
-        yield _Piece(index, message, True)
-        return
-    at = 0
-    while at < len(message):
-        try:
-            size = field_size(message[at : at + 20])
-        except ValueError as error:
-            problems.append((index, Problem(f"not a protobuf field: {error}", offset=at)))
-            size = len(message) - at
-            yield _Piece(index, message[at:], False)
-        else:
-            data = message[at : at + size]
-            fault = _fault(data)
-            if fault is not None:
-                problems.append((index, Problem(fault.what, offset=at + fault.offset)))
-            yield _Piece(index, data, fault is None)
-        at += size
-
-
-def _fault(data: bytes) -> WireError | None:
-    try:
-        scan(data, ())
-    except WireError as error:
-        return error
-    return None
 
 
 def _take(values: object, rows: Flags) -> Column | Floats:

@@ -90,7 +90,7 @@ def enrich_stream(
 
     container = Container(read, name)
     writer = CompressedWriter(outgoing, container.compression)
-    for parts in _windows(container, window_bytes):
+    for parts in windows(container, window_bytes):
         _enrich_window(parts, name, enricher, writer, summary, on_window)
     writer.finish()
     for damage in container.damages:
@@ -104,7 +104,7 @@ def enrich_stream(
     return summary
 
 
-def _windows(container: Container, window_bytes: int) -> Iterator[list[Part]]:
+def windows(container: Container, window_bytes: int) -> Iterator[list[Part]]:
     """Runs of parts of one encoding, each up to `window_bytes` or a single larger part."""
     parts: list[Part] = []
     size = 0
@@ -138,7 +138,7 @@ def _enrich_window(
         for window in enrich([part.payload for part in messages]):
             for index, problem in window.problems:
                 origin = messages[len(payloads) + index] if index >= 0 else None
-                summary.add_problem(_placed(problem, name, origin))
+                summary.add_problem(placed(problem, name, origin))
             summary.add_window(window)
             on_window(window)
             payloads.extend(window.messages)
@@ -147,7 +147,7 @@ def _enrich_window(
         writer.write(part.raw if part.encoding is Encoding.OPAQUE else part.packed(next(enriched)))
 
 
-def _placed(problem: Problem, file: str, part: Part | None) -> Problem:
+def placed(problem: Problem, file: str, part: Part | None) -> Problem:
     """The problem of a message as one of the file that the message lies in."""
     if part is None or problem.offset is None:
         return replace(problem, file=file)
