@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 
 from wattspan.calls import Column
-from wattspan.lake.rows import Floats, Ints, SpanRows, Tree
+from wattspan.lake.inherit import nearest
+from wattspan.lake.rows import Flags, Floats, Ints, SpanRows, Tree
 
 LABELS: Final = ("", "all", "traced", "configured", "unknown")
 """`all`: every trace is kept. `traced`: the trace says its probability (`tracestate` ot=th). `configured`:
@@ -43,19 +44,13 @@ def weights(rows: SpanRows, tree: Tree, rate: float | None) -> Sampling:
     return Sampling(1.0 / share, Column(how.astype(np.int32), LABELS))
 
 
-def _nearest(said: np.ndarray[tuple[int], np.dtype[np.bool_]], tree: Tree) -> Ints:
+def _nearest(said: Flags, tree: Tree) -> Ints:
     """int64[n]: the row whose trace state counts for each span; -1 where its trace says nothing."""
-    n = len(said)
-    source = np.where(said, np.arange(n), -1)
     if said.all() or not said.any():
-        return source
-    above = tree.parent_row.copy()
-    # Pointers upwards, doubled each round; a span that says something is the end of the way.
-    while (open_rows := np.flatnonzero((source < 0) & (above >= 0))).size:
-        parent = above[open_rows]
-        source[open_rows] = source[parent]
-        above[open_rows] = above[parent]
+        return np.where(said, np.arange(len(said)), -1)
+    source = nearest(said, tree.parent_row)
     first = np.full(int(tree.trace[-1]) + 1, -1, dtype=np.int64)
+    # written from the last to the first, so that the first of a trace stays
     rows = np.flatnonzero(said)[::-1]
     first[tree.trace[rows]] = rows
     return np.where(source >= 0, source, first[tree.trace])
