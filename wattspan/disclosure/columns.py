@@ -1,146 +1,230 @@
-"""The 23 columns of a disclosure, and what an inventory of calls supports of each."""
+"""The 23 columns of a disclosure: figures and subject as the JSON that is sealed.
+
+research: disclosure 5.2. Every number is a text: `value` as it is quoted (three significant digits), `exact`
+to fifteen. `data/columns.json` defines each column for readers.
+"""
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Mapping
-from enum import StrEnum
-from typing import NamedTuple
+import json
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any, Final
 
-from wattspan.disclosure.inventory import Inventory
+from wattspan.disclosure.figure import Figure, Part
+from wattspan.disclosure.numbers import exactly, shown, written
+from wattspan.disclosure.subject import BOUNDARY, Subject
 
-SHOWN = 3
-INFERENCES = "the number of inferences"
-
-
-class Support(StrEnum):
-    """How far the data of today carry a column."""
-
-    YES = "yes"
-    PARTLY = "partly"
-    NO = "no"
-    NOT_AVAILABLE = "not available"
-    """Nobody has it; the column says so and is never 0."""
-
-
-class Column(NamedTuple):
-    """One column, what there is for it, and what is missing."""
-
-    number: int
-    title: str
-    support: Support
-    there: str
-    missing: str
+SCHEMA: Final = "wattspan-disclosure/1"
+NOT_AVAILABLE: Final = "not available"
+FUNCTIONAL_UNIT: Final = (
+    "1,000 completed inferences; one inference is one end-user request with every model call it triggers; "
+    "failed ones are in the energy and not in the count"
+)
+INTERVAL_WORDS: Final = (
+    "95 % interval given the stated spreads of the inputs; it covers parameter uncertainty, not scenario or "
+    "model-form uncertainty outside the method factor"
+)
+KG: Final = "kgCO2e"
 
 
-def supported(found: Inventory) -> list[Column]:
-    """Every column, for calls that were read from files: no feature map, no sealed period, no ledger."""
-    edition = found.edition
-    band, whole_g = found.band95(), found.co2e_g + found.embodied_g
-    datasets = f"{len(found.carbon_by_source)} data sets of the grid, edition {edition.label}"
+@lru_cache(1)
+def definitions() -> tuple[Mapping[str, Any], ...]:
+    """Number, key, title, unit, when it is required and definition of each column."""
+    text = files("wattspan.disclosure").joinpath("data/columns.json").read_text(encoding="utf-8")
+    return tuple(json.loads(text)["columns"])
+
+
+def statement(subject: Subject, figure: Figure) -> dict[str, Any]:
+    """The disclosure without its seal: `disclosure.json`."""
+    with exactly():
+        columns = _columns(subject, figure)
+    return {"schema": SCHEMA, "id": subject.id, "columns": columns}
+
+
+def _columns(subject: Subject, figure: Figure) -> dict[str, Any]:
+    method, period, feature = subject.method, subject.period, subject.feature
+    low, high = (figure.per_1000(bound) for bound in (figure.band.low, figure.band.high))
+    co2e = figure.per_1000(figure.co2e_kg)
+    return {
+        "disclosure_id": {"id": subject.id, "edition": str(subject.edition_number)},
+        "feature": {
+            "key": feature.key,
+            "name": feature.name or feature.key,
+            "sku": feature.sku,
+            "description": feature.description,
+            "issuer": subject.issuer.name,
+        },
+        "functional_unit": FUNCTIONAL_UNIT,
+        "reference_period": {
+            "label": period.label,
+            "start": f"{period.start}T00:00:00Z",
+            "end": f"{period.end}T00:00:00Z",
+        },
+        "volume": {
+            "completed_inferences": written(figure.completed),
+            "failed_inferences": written(figure.failed),
+            "calls_per_inference": shown(figure.calls / figure.completed),
+            "coverage_percent": _percent(figure.request_coverage),
+            "calls_without_usage": written(figure.calls_without_usage),
+            "gap_rule": method.gap_rule,
+            "gap_share_percent": _percent(figure.gap_kg / figure.co2e_kg),
+        },
+        "models_regions": _shares(figure, lambda part: (_model(part), part.cell.provider, _region(part))),
+        "energy_kwh": _value(figure.per_1000(figure.energy_kwh), "kWh / 1,000", millions=True),
+        "ghg_location": {
+            **_value(co2e, f"{KG} / 1,000", millions=True),
+            "gsd": shown(figure.band.gsd),
+            "interval": INTERVAL_WORDS,
+            "drivers": [
+                {"factor": kind, "share_of_variance_percent": _percent(share)}
+                for kind, share in figure.band.drivers
+            ],
+        },
+        "ghg_low95": _value(low, f"{KG} / 1,000", millions=True),
+        "ghg_high95": _value(high, f"{KG} / 1,000", millions=True),
+        "ghg_market": _market(figure),
+        "ghg_use": {
+            **_value(figure.per_1000(figure.use_kg), f"{KG} / 1,000"),
+            "factor_type": method.factor_type,
+            "direct": _or_not(
+                None if figure.direct_kg is None else figure.per_1000(figure.direct_kg),
+                f"{KG} / 1,000, direct factors, annual",
+                "some place has no direct factor",
+            ),
+        },
+        "ghg_embodied": _value(figure.per_1000(figure.embodied_kg), f"{KG} / 1,000"),
+        "ghg_training_memo": {
+            "value": NOT_AVAILABLE,
+            "reason": "training stays with the model's provider; no published figure with a basis is used",
+        },
+        "water": {
+            "on_site": _or_not(
+                None if figure.water_on_site_l is None else figure.per_1000(figure.water_on_site_l),
+                "L / 1,000",
+                f"sites with {_percent(figure.water_known_share)} % of the energy publish their water use",
+            ),
+            "off_site": {"value": NOT_AVAILABLE, "reason": "no table of water per kWh of the grid is used"},
+        },
+        "ghg_total": _totals(figure),
+        "boundary": [
+            {"code": code, "is_in": _is_in(code, is_in, figure), "note": note}
+            for code, is_in, note in BOUNDARY
+        ],
+        "evidence_tier": percents(figure.mix),
+        "dqr": {
+            "technology": written(figure.technology, 2),
+            "geography": written(figure.geography, 2),
+            "time": written(figure.time, 2),
+        },
+        "factor_sources": [dict(dataset) for dataset in method.datasets],
+        "methodology": {
+            "id": method.id,
+            "edition": method.edition,
+            "sha256": method.edition_digest,
+            "status": method.edition_status,
+            "signal": method.signal,
+            "factor_type": method.factor_type,
+            "rules": method.rules_version,
+            "software": method.software,
+            "standards": [
+                "SCI (ISO/IEC 21031:2024), location-based",
+                "SCI for AI (draft), consumer boundary",
+            ],
+            "gwp": "100 years, as the grid data sets state it",
+        },
+        "change": _change(subject, co2e),
+        "assurance_status": {"assurance": "none", "status": "active"},
+    }
+
+
+def _market(figure: Figure) -> dict[str, Any]:
+    if figure.market_kg is None:
+        share = _percent(figure.market_share)
+        return {
+            "value": NOT_AVAILABLE,
+            "reason": f"contracts give evidence for {share} % of the energy; all of it is asked for",
+        }
+    return {
+        **_value(figure.per_1000(figure.market_kg + figure.embodied_kg), f"{KG} / 1,000", millions=True),
+        "contracts": [contract.to_json() for contract in figure.contracts],
+    }
+
+
+def _totals(figure: Figure) -> dict[str, Any]:
+    return {
+        "period": _value(figure.co2e_kg, KG),
+        "customer": {
+            "value": NOT_AVAILABLE,
+            "reason": "a customer's share is column 8 x its own count of inferences / 1,000",
+        },
+    }
+
+
+def _change(subject: Subject, per_1000: Decimal) -> dict[str, Any]:
+    change = subject.change
+    previous = change.previous_kg_per_1000
+    return {
+        "class": change.kind,
+        "previous_id": change.previous_id,
+        "previous_published": change.previous_published,
+        "previous_value": NOT_AVAILABLE if previous is None else written(previous),
+        "change_kg": NOT_AVAILABLE if previous is None else written(per_1000 - previous),
+        "change_percent": NOT_AVAILABLE if not previous else _percent(per_1000 / previous - 1),
+        "reason": change.reason,
+    }
+
+
+def _shares(figure: Figure, key: Callable[[Part], tuple[str, str, str]]) -> list[dict[str, str]]:
+    sums: dict[tuple[str, str, str], Decimal] = {}
+    for part in figure.parts:
+        sums[key(part)] = sums.get(key(part), Decimal(0)) + part.co2e_g
+    total = sum(sums.values(), Decimal(0))
     return [
-        _no(1, "Disclosure ID and edition", "an issuer, and a ledger that publishes"),
-        _no(2, "Product feature, SKU", "a map from services and spans to features as the customer buys them"),
-        _no(3, "Functional unit", f"{INFERENCES}: which spans are one user request of a feature"),
-        _partly(4, "Reference period", _period(found), "whole calendar months, sealed"),
-        _partly(
-            5,
-            "Volume, calls per inference, coverage",
-            f"{found.calls:,} calls, {found.failed:,} failed; {found.coverage:.1%} of the rest have a figure",
-            INFERENCES,
-        ),
-        _models_and_regions(found),
-        _partly(7, "Electricity", f"{found.energy_kwh:.6g} kWh in all, at the facility boundary", INFERENCES),
-        _partly(
-            8, "GHG, location-based", f"{_kg(found.co2e_g + found.embodied_g)} kgCO2e in all", INFERENCES
-        ),
-        _partly(9, "95 % interval, low", f"{_kg(band.low)} kgCO2e in use", "the spread of manufacture"),
-        _partly(10, "95 % interval, high", f"{_kg(band.high)} kgCO2e in use", "the spread of manufacture"),
-        Column(11, "GHG, market-based", Support.NOT_AVAILABLE, "", "evidence of the operators' contracts"),
-        _partly(12, "of which electricity in use", f"{_kg(found.co2e_g)} kgCO2e in all", INFERENCES),
-        _embodied(found),
-        Column(14, "Memo: training", Support.NOT_AVAILABLE, "", "figures of the models' makers"),
-        _water(found),
-        _partly(
-            16,
-            "Period total; customer's share",
-            f"{_kg(whole_g)} kgCO2e in these files",
-            "the customer's own number of inferences",
-        ),
-        _yes(
-            17,
-            "Boundary code, exclusions",
-            "in: accelerator, host, idle share, PUE, manufacture of the server; "
-            "out: networks, devices of users, training (methodology)",
-        ),
-        _yes(18, "Evidence mix", _shares(found, found.carbon_by_basis)),
-        _no(19, "Data quality rating", "ratings of technology, geography and time"),
-        _yes(20, "Factor datasets", f"{datasets}, sha256 {edition.digest[:12]}"),
-        Column(
-            21,
-            "Methodology",
-            Support.YES if edition.status == "released" else Support.PARTLY,
-            f"edition {edition.label}, sha256 {edition.digest[:12]}, {edition.status}",
-            "" if edition.status == "released" else "a released edition",
-        ),
-        _no(22, "Change from previous", "a disclosure published before"),
-        _no(23, "Assurance, status, seal", "a sealed folder, a ledger and a key"),
+        {"model": model, "provider": provider, "region": region, "share_percent": _percent(value / total)}
+        for (model, provider, region), value in sorted(sums.items(), key=lambda item: (-item[1], item[0]))
     ]
 
 
-def _models_and_regions(found: Inventory) -> Column:
-    unknown = found.carbon_of_unknown_models_g / found.co2e_g if found.co2e_g else 0.0
-    there = f"{len(found.models)} models; regions known by {_shares(found, found.carbon_by_region_source)}"
-    if not unknown:
-        return _yes(6, "Models and regions", there)
-    return _partly(6, "Models and regions", there, f"models of {unknown:.1%} of the carbon are unknown")
+def _model(part: Part) -> str:
+    if part.cell.basis == "compute":
+        return "application compute"
+    return part.cell.model or "undisclosed"
 
 
-def _embodied(found: Inventory) -> Column:
-    share = found.energy_with_embodied_kwh / found.energy_kwh if found.energy_kwh else 0.0
-    there = f"{_kg(found.embodied_g)} kgCO2e in all, for {share:.1%} of the energy"
-    if share == 1.0:
-        return _yes(13, "of which hardware manufacture", there)
-    return _partly(
-        13, "of which hardware manufacture", there, "energy that was measured or reported has none"
-    )
+def _region(part: Part) -> str:
+    is_place = part.cell.region_source not in ("geography_mix", "world")
+    return part.cell.region if is_place else f"undisclosed ({part.cell.region})"
 
 
-def _water(found: Inventory) -> Column:
-    share = found.energy_with_water_kwh / found.energy_kwh if found.energy_kwh else 0.0
-    there = f"{found.water_ml / 1000:.4g} L on site, for {share:.1%} of the energy"
-    return _partly(15, "Memo: water", there, f"{INFERENCES}; off site; facilities that publish none")
+def _is_in(code: str, is_in: bool, figure: Figure) -> bool:
+    if code == "application_compute":
+        return any(part.cell.basis == "compute" for part in figure.parts)
+    return is_in
 
 
-def _period(found: Inventory) -> str:
-    if not found.last_unix_ns:
-        return "calls without a time"
-    first, last = (_day(moment) for moment in (found.first_unix_ns, found.last_unix_ns))
-    return f"calls from {first} to {last} (UTC)"
+def _value(value: Decimal, unit: str, *, millions: bool = False) -> dict[str, str]:
+    made = {"value": shown(value), "exact": written(value), "unit": unit}
+    if millions:
+        made["per_1000000"] = shown(value * 1000)
+    return made
 
 
-def _day(moment_unix_ns: int) -> str:
-    return dt.datetime.fromtimestamp(moment_unix_ns / 1e9, dt.UTC).date().isoformat()
+def _or_not(value: Decimal | None, unit: str, reason: str) -> dict[str, str]:
+    return {"value": NOT_AVAILABLE, "reason": reason} if value is None else _value(value, unit)
 
 
-def _shares(found: Inventory, grams: Mapping[str, float]) -> str:
-    shares = list(found.shares(grams).items())
-    texts = [f"{name or 'unknown'} {share:.0%}" for name, share in shares[:SHOWN]]
-    rest = sum(share for _, share in shares[SHOWN:])
-    return ", ".join(texts + ([f"others {rest:.0%}"] if rest else [])) or "no carbon"
+def percents(shares: Mapping[str, Decimal]) -> dict[str, str]:
+    """Shares of one whole in percent to one decimal that add up to 100.0: the largest remainders round up."""
+    exact = {name: share * 1000 for name, share in shares.items()}
+    made = {name: int(value) for name, value in exact.items()}
+    by_remainder = sorted(exact, key=lambda name: (made[name] - exact[name], name))
+    for name in by_remainder[: 1000 - sum(made.values())]:
+        made[name] += 1
+    return {name: f"{value // 10}.{value % 10}" for name, value in made.items()}
 
 
-def _kg(grams: float) -> str:
-    return f"{grams / 1000:.4g}"
-
-
-def _yes(number: int, title: str, there: str) -> Column:
-    return Column(number, title, Support.YES, there, "")
-
-
-def _partly(number: int, title: str, there: str, missing: str) -> Column:
-    return Column(number, title, Support.PARTLY, there, missing)
-
-
-def _no(number: int, title: str, missing: str) -> Column:
-    return Column(number, title, Support.NO, "", missing)
+def _percent(share: Decimal) -> str:
+    return format((share * 100).quantize(Decimal("0.1")), "f")

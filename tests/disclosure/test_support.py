@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from wattspan.calls import CallBatch
 from wattspan.cli import disclose
-from wattspan.disclosure.columns import Support, supported
+from wattspan.disclosure.support import Support, supported
 from wattspan.disclosure.inventory import Inventory
 from wattspan.estimator import Estimator
 from wattspan.grid import Kind, MixedKindsError

@@ -1,0 +1,256 @@
+"""`Book`: all disclosures of an issuer, a folder each, and the ledger over them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from wattspan.disclosure import canonical, envelope
+from wattspan.disclosure.columns import statement
+from wattspan.disclosure.figure import Sealed, reckon
+from wattspan.disclosure.folder import (
+    MANIFEST,
+    SIGNATURE,
+    STATEMENT,
+    FolderError,
+    files_of,
+    manifest_of,
+    read_files,
+    write_folder,
+)
+from wattspan.disclosure.keys import SigningKey
+from wattspan.disclosure.ledger import FILE, Entry, Ledger, LedgerError
+from wattspan.disclosure.reproduce import differences
+from wattspan.disclosure.subject import Subject
+
+PUBLISHING: Final = ("publish", "supersede", "restate")
+"""Entries that bring a folder with them."""
+
+
+class BookError(ValueError):
+    """Something asked of the book cannot be done; the message says what is there and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One disclosure in the ledger."""
+
+    id: str
+    manifest_sha256: str
+    entry: Entry
+    status: str
+    """active | superseded | withdrawn."""
+    reason: str
+    """Why it is not active; "" where it is."""
+    replaced_by: str
+    """Id of the one that took its place; "" for none."""
+
+
+class Book:
+    """The disclosures under a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.ledger = Ledger(root / FILE)
+
+    def published(self, as_of: dt.datetime | None = None) -> list[Published]:
+        """All disclosures, oldest first, with what was known at `as_of` (with a zone; None: now).
+
+        Raises LedgerError where the ledger is not whole.
+        """
+        found: dict[str, Published] = {}
+        until = None if as_of is None else as_of.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        for entry in self.ledger.entries():
+            if until is not None and entry.recorded_at > until:
+                break
+            content = entry.content
+            if entry.type in ("supersede", "restate", "withdraw"):
+                old = found[content["supersedes"]]
+                status = "superseded" if entry.type == "supersede" else "withdrawn"
+                found[old.id] = replace(
+                    old, status=status, reason=content["reason"], replaced_by=str(content.get("id", ""))
+                )
+            if entry.type in PUBLISHING:
+                found[content["id"]] = Published(content["id"], content["manifest"], entry, "active", "", "")
+        return list(found.values())
+
+    def get(self, disclosure_id: str, as_of: dt.datetime | None = None) -> Published:
+        """One disclosure. Raises BookError where it is not in the ledger; a unique ending will do."""
+        known = self.published(as_of)
+        found = [p for p in known if p.id == disclosure_id] or [
+            p for p in known if p.id.endswith(f"/{disclosure_id}")
+        ]
+        if len(found) != 1:
+            ids = ", ".join(p.id for p in found or known) or "none"
+            what = "names several" if found else "is not in the ledger"
+            raise BookError(f"{disclosure_id!r} {what}; there are: {ids}")
+        return found[0]
+
+    def folder(self, disclosure_id: str) -> Path:
+        """Where a disclosure's files are: period / feature@edition under the root."""
+        parts = disclosure_id.split("/")
+        if len(parts) != 3 or any(part in ("", ".", "..") or part.startswith(".") for part in parts):
+            raise BookError(f"{disclosure_id!r} is not an id: issuer / period / feature @ edition")
+        return self.root / parts[1] / parts[2]
+
+    def next_edition(self, issuer: str, period: str, feature_slug: str) -> int:
+        """The number of the next edition of a feature's period: never one that was used."""
+        prefix = f"{issuer}/{period}/{feature_slug}@"
+        return 1 + max(
+            (int(p.id.removeprefix(prefix)) for p in self.published() if p.id.startswith(prefix)), default=0
+        )
+
+    def publish(
+        self,
+        subject: Subject,
+        sealed: Sealed,
+        key: SigningKey,
+        now: dt.datetime,
+        *,
+        environment: str,
+        extra: Mapping[str, bytes] | None = None,
+        supersedes: str = "",
+    ) -> Published:
+        """Freeze, sign and record a disclosure; `extra`: further files (a bridge).
+
+        `supersedes`: the id it takes the place of: withdrawn where the change is an error correction, else
+        superseded. Raises FolderError, LedgerError, NoFigureError or BookError; then nothing was published.
+        """
+        with self.ledger.locked():
+            self.ledger.mend()
+            return self._publish(subject, sealed, key, now, environment, extra or {}, supersedes)
+
+    def _publish(
+        self,
+        subject: Subject,
+        sealed: Sealed,
+        key: SigningKey,
+        now: dt.datetime,
+        environment: str,
+        extra: Mapping[str, bytes],
+        supersedes: str,
+    ) -> Published:
+        if any(p.id == subject.id for p in self.published()):
+            raise BookError(f"{subject.id} is published already: another publisher was faster; run it again")
+        old = self.get(supersedes) if supersedes else None
+        if old is not None and old.status != "active":
+            raise BookError(f"{old.id} is {old.status} already; name the active edition")
+        made = statement(subject, reckon(sealed, subject.feature.key))
+        files = {**files_of(subject, sealed, made, environment), **extra}
+        manifest = manifest_of(files)
+        digest = canonical.sha256(manifest)
+        predicate = {"id": subject.id, "class": subject.change.kind}
+        folder = self.folder(subject.id)
+        self._clear_leftover(folder, subject.id)
+        write_folder(
+            folder, {**files, MANIFEST: manifest, SIGNATURE: envelope.signed(digest, predicate, key)}
+        )
+        content: dict[str, Any] = {"id": subject.id, "manifest": digest, "class": subject.change.kind}
+        kind: Any = "publish"
+        if old is not None:
+            kind = "restate" if subject.change.kind == "error-correction" else "supersede"
+            content |= {"supersedes": old.id, "reason": subject.change.reason}
+        try:
+            self.ledger.append(kind, content, key, now)
+        except LedgerError:
+            # Not recorded is not published: the folder must not stand there as if it were.
+            _remove(folder)
+            raise
+        return self.get(subject.id)
+
+    def withdraw(self, disclosure_id: str, reason: str, key: SigningKey, now: dt.datetime) -> Published:
+        """Record that a disclosure no longer stands; its folder stays. Raises BookError, LedgerError."""
+        old = self.get(disclosure_id)
+        if old.status == "withdrawn":
+            raise BookError(f"{old.id} is withdrawn already")
+        if not reason.strip():
+            raise BookError("say why it is withdrawn: holders are told")
+        self.ledger.append("withdraw", {"supersedes": old.id, "reason": reason}, key, now)
+        return self.get(old.id)
+
+    def rotate(self, new: SigningKey, old: SigningKey, now: dt.datetime) -> Entry:
+        """Make `new` the key of what follows; `old`, the newest so far, signs that. Raises LedgerError."""
+        return self.ledger.append("rotate-key", {"public_key": new.public.text}, old, now)
+
+    def verify(self, disclosure_id: str, head: tuple[int, str] | None = None) -> list[str]:
+        """What is wrong with a disclosure, a line each; [] where every byte is as it was signed.
+
+        `head`: number and digest of a ledger line that was handed out: the ledger must still have it.
+        """
+        try:
+            entries = self.ledger.entries()
+        except LedgerError as error:
+            return [str(error)]
+        problems = _head_problems(entries, head)
+        try:
+            published = self.get(disclosure_id)
+            files = read_files(self.folder(published.id))
+        except (BookError, FolderError) as error:
+            return [*problems, str(error)]
+        return [*problems, *_file_problems(files), *self._seal_problems(published, files)]
+
+    def reproduce(self, disclosure_id: str) -> list[str]:
+        """What differs when the figures are reckoned again from the sealed inputs; [] where no digit does."""
+        return differences(read_files(self.folder(self.get(disclosure_id).id)))
+
+    def _seal_problems(self, published: Published, files: Mapping[str, bytes]) -> Iterable[str]:
+        manifest = files.get(MANIFEST, b"")
+        digest = canonical.sha256(manifest)
+        if digest != published.manifest_sha256:
+            yield f"{MANIFEST}: not the one that ledger line {published.entry.seq} names"
+        keys = [key for key in self.ledger.public_keys() if key.id == published.entry.key]
+        try:
+            said, _ = envelope.opened(files.get(SIGNATURE, b""), keys, SIGNATURE)
+        except (envelope.EnvelopeError, canonical.CanonicalError) as error:
+            yield str(error)
+            return
+        if envelope.manifest_digest(said) != digest:
+            yield f"{SIGNATURE}: signs another manifest than the one beside it"
+        if said["predicate"].get("id") != published.id:
+            yield f"{SIGNATURE}: signs {said['predicate'].get('id')!r}, not {published.id!r}"
+        try:
+            content = canonical.read(files.get(STATEMENT, b""), STATEMENT)
+        except canonical.CanonicalError:
+            return
+        if content.get("id") != published.id:
+            yield f"{STATEMENT}: of {content.get('id')!r}, not of {published.id!r}: a swapped file or folder"
+
+    def _clear_leftover(self, folder: Path, disclosure_id: str) -> None:
+        """A folder that no ledger line names is what a crash between the two left behind."""
+        if folder.exists() and all(p.id != disclosure_id for p in self.published()):
+            _remove(folder)
+
+
+def _head_problems(entries: Sequence[Entry], head: tuple[int, str] | None) -> list[str]:
+    if head is None:
+        return []
+    seq, digest = head
+    if seq > len(entries):
+        return [f"{FILE}: has {len(entries)} lines, and line {seq} was handed out: its tail was cut"]
+    if seq and entries[seq - 1].digest != digest:
+        return [f"{FILE}, line {seq}: not the line that was handed out: the ledger was written anew"]
+    return []
+
+
+def _file_problems(files: Mapping[str, bytes]) -> list[str]:
+    if MANIFEST not in files:
+        return [f"{MANIFEST} is missing"]
+    try:
+        listed = {entry["path"]: entry for entry in canonical.read(files[MANIFEST], MANIFEST)["files"]}
+    except (canonical.CanonicalError, KeyError, TypeError) as error:
+        return [f"{MANIFEST}: {error}"]
+    problems = [f"{path} is missing" for path in sorted(listed.keys() - files.keys())]
+    extra = files.keys() - listed.keys() - {MANIFEST, SIGNATURE}
+    problems += [f"{path} is not in the manifest" for path in sorted(extra)]
+    for path in sorted(listed.keys() & files.keys()):
+        if canonical.sha256(files[path]) != listed[path]["sha256"]:
+            problems.append(f"{path} was changed: its SHA-256 is not the manifest's")
+    return problems
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
