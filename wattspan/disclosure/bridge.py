@@ -208,4 +208,6 @@ def _by_moment(
 
 
 def _logarithmic_mean(a: Decimal, b: Decimal) -> Decimal:
-    return a if a == b else (a - b) / (a / b).ln()
+    # Two values that differ in the last digits alone have a ratio whose logarithm is 0.
+    logarithm = (a / b).ln()
+    return (a - b) / logarithm if logarithm else a
