@@ -29,6 +29,7 @@ FACTORS: Final = ("volume", "mix", "tokens", "coefficient", "pue", "grid", "embo
 RESIDUAL: Final = Decimal("1e-9")
 """Largest residual, as a share of the change or of the figures."""
 
+_NEAR: Final = Decimal("1e-15")
 _REPORTED: Final = "energy"
 """Stands for the moment where the energy was not modelled."""
 
@@ -208,6 +209,7 @@ def _by_moment(
 
 
 def _logarithmic_mean(a: Decimal, b: Decimal) -> Decimal:
-    # Two values that differ in the last digits alone have a ratio whose logarithm is 0.
-    logarithm = (a / b).ln()
-    return (a - b) / logarithm if logarithm else a
+    # Nearly equal values leave too few digits in their difference; their mean is L to delta^2 / 12.
+    if abs(a / b - 1) < _NEAR:
+        return (a + b) / 2
+    return (a - b) / (a / b).ln()
