@@ -1,0 +1,221 @@
+"""The disclosure as a workbook: the 23 columns, and a sheet each for method, sources, evidence and bridge.
+
+Where a person would check a sum the cell is a formula, with the sealed result as its cached value. The same
+disclosure gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import math
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+import xlsxwriter
+
+from wattspan.disclosure.columns import NOT_AVAILABLE
+from wattspan.disclosure.render.document import CAUSE_NAMES, MIX_NAMES, Document
+
+_PAPER_A4: Final = 9
+_LINE_POINTS: Final = 13.5
+_CHARACTER: Final = 0.95
+"""Widths of a column that one character takes, with the room that wrapping wastes."""
+_WIDTHS: Final = (5, 44, 34, 22, 62)
+
+
+def written(document: Document) -> bytes:
+    """The bytes of an .xlsx file."""
+    out = io.BytesIO()
+    book = xlsxwriter.Workbook(
+        out, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+    )
+    end = dt.datetime.fromisoformat(document.columns["reference_period"]["end"].replace("Z", "+00:00"))
+    book.set_properties(
+        {
+            "title": document.id,
+            "subject": "kgCO2e per 1,000 inferences",
+            "author": document.columns["feature"]["issuer"],
+            "comments": document.citation(),
+            # A workbook has to say when it was made; the end of the period is the same on every run.
+            "created": end.replace(tzinfo=None),
+        }
+    )
+    sheets = _Sheets(book, document)
+    sheets.table()
+    sheets.method()
+    sheets.sources()
+    sheets.evidence()
+    sheets.bridge()
+    book.close()
+    return out.getvalue()
+
+
+class _Sheets:
+    def __init__(self, book: xlsxwriter.Workbook, document: Document) -> None:
+        self.book, self.document = book, document
+        base = {"font_name": "Arial", "font_size": 10, "valign": "top"}
+        self.text = book.add_format({**base, "text_wrap": True})
+        self.note = book.add_format({**base, "text_wrap": True, "font_color": "#5a6660"})
+        self.strong = book.add_format({**base, "bold": True, "text_wrap": True, "bg_color": "#e6f2ec"})
+        self.title = book.add_format({**base, "bold": True, "font_size": 15})
+        self.head = book.add_format({**base, "bold": True, "bottom": 1, "font_color": "#1e4d3b"})
+        self.number = book.add_format({**base, "num_format": "General", "align": "left"})
+        self._numbers: dict[tuple[str, bool], Any] = {}
+        self.strong_number = book.add_format({**base, "bold": True, "align": "left", "bg_color": "#e6f2ec"})
+
+    def _sheet(self, name: str, title: str, widths: tuple[int, ...]) -> Any:
+        sheet = self.book.add_worksheet(name)
+        sheet.hide_gridlines(2)
+        sheet.set_paper(_PAPER_A4)
+        sheet.set_landscape()
+        sheet.fit_to_pages(1, 0)
+        for column, width in enumerate(widths):
+            sheet.set_column(column, column, width)
+        sheet.write_string(0, 0, title, self.title)
+        sheet.set_row(0, 24)
+        return sheet
+
+    def _header(self, sheet: Any, row: int, names: tuple[str, ...]) -> None:
+        for column, name in enumerate(names):
+            sheet.write_string(row, column, name, self.head)
+
+    def table(self) -> None:
+        """The 23 columns. Column 8 is the sum of 12 and 13; the total is 8 x volume / 1,000."""
+        sheet = self._sheet("Disclosure", self.document.title, _WIDTHS)
+        sheet.merge_range(1, 0, 1, len(_WIDTHS) - 1, "", self.note)
+        sheet.write_string(1, 0, self.document.citation(), self.note)
+        sheet.set_row(1, 2 * _LINE_POINTS)
+        self._header(sheet, 3, ("#", "column", "value", "unit", "note"))
+        sheet.freeze_panes(4, 0)
+        rows = {line.key: 4 + index for index, line in enumerate(self.document.lines())}
+        columns = self.document.columns
+        for line in self.document.lines():
+            row, is_head = rows[line.key], line.key == "ghg_location"
+            text = self.strong if is_head else self.text
+            sheet.set_row(row, _height((line.title, line.value, line.unit, line.note), _WIDTHS[1:]))
+            sheet.write_number(row, 0, line.number, self.strong_number if is_head else self.number)
+            sheet.write_string(row, 1, line.title, text)
+            number = self._number(line.value, is_head)
+            sealed = columns[line.key]
+            exact = sealed.get("exact") if isinstance(sealed, dict) else None
+            if line.key == "ghg_location" and exact is not None:
+                formula = f"=C{rows['ghg_use'] + 1}+C{rows['ghg_embodied'] + 1}"
+                sheet.write_formula(row, 2, formula, number, float(exact))
+            elif line.key == "ghg_total":
+                total = float(columns["ghg_total"]["period"]["exact"])
+                formula = f"=C{rows['ghg_location'] + 1}*Evidence!B3/1000"
+                sheet.write_formula(row, 2, formula, number, total)
+            elif exact is not None:
+                sheet.write_number(row, 2, float(exact), number)
+            else:
+                sheet.write_string(row, 2, line.value, text)
+            sheet.write_string(row, 3, line.unit, text)
+            sheet.write_string(row, 4, line.note, self.strong if is_head else self.note)
+
+    def _number(self, quoted: str, is_head: bool) -> Any:
+        """A format that shows as many decimals as are quoted; the cell holds all digits."""
+        decimals = len(quoted.partition(".")[2])
+        shown = "0" + (f".{'0' * decimals}" if decimals else "")
+        made = self._numbers.get((shown, is_head))
+        if made is None:
+            base = {"font_name": "Arial", "font_size": 10, "valign": "top", "align": "left"}
+            strong = {"bold": True, "bg_color": "#e6f2ec"} if is_head else {}
+            made = self.book.add_format({**base, **strong, "num_format": shown})
+            self._numbers[shown, is_head] = made
+        return made
+
+    def method(self) -> None:
+        """What the figures mean and how they were made."""
+        sheet = self._sheet("Method", "Method", (34, 110))
+        columns, method = self.document.columns, self.document.columns["methodology"]
+        rows = [
+            ("functional unit", columns["functional_unit"]),
+            ("methodology", method["id"]),
+            ("digest of the methodology", f"sha256:{method['sha256']}"),
+            ("grid signal", f"{method['signal']}, {method['factor_type']} factors, location-based"),
+            ("interval", columns["ghg_location"]["interval"]),
+            ("geometric standard deviation", columns["ghg_location"]["gsd"]),
+            *(
+                (f"driven by: {driver['factor']}", f"{driver['share_of_variance_percent']} % of the variance")
+                for driver in columns["ghg_location"]["drivers"]
+            ),
+            ("gap rule", columns["volume"]["gap_rule"]),
+            ("standards", "; ".join(method["standards"])),
+            ("global warming potentials", method["gwp"]),
+            ("software", method["software"]),
+            *((f"boundary: {row['code']}", _in_or_out(row)) for row in columns["boundary"]),
+            ("manifest", f"sha256:{self.document.manifest_sha256}"),
+            ("ledger", f"line {self.document.ledger_line}, published {self.document.published}"),
+            ("key", self.document.key),
+        ]
+        for row, (name, text) in enumerate(rows, start=2):
+            sheet.set_row(row, _height((name, text), (34, 110)))
+            sheet.write_string(row, 0, name, self.text)
+            sheet.write_string(row, 1, text, self.text)
+
+    def sources(self) -> None:
+        """Every data set with its digest."""
+        sheet = self._sheet("Sources", "Data sets", (36, 22, 70, 30))
+        self._header(sheet, 2, ("name", "version", "sha256", "licence"))
+        for row, source in enumerate(self.document.columns["factor_sources"], start=3):
+            for column, key in enumerate(("name", "version", "sha256", "licence")):
+                sheet.write_string(row, column, source.get(key, ""), self.text)
+
+    def evidence(self) -> None:
+        """Volume, evidence mix, and models and places, each adding up to 100."""
+        sheet = self._sheet("Evidence", "Volume and evidence", (44, 22, 34, 18))
+        columns = self.document.columns
+        sheet.write_string(2, 0, "completed inferences", self.text)
+        sheet.write_number(2, 1, float(columns["volume"]["completed_inferences"]), self.number)
+        self._header(sheet, 4, ("evidence", "% of column 8"))
+        row = 5
+        for kind, share in columns["evidence_tier"].items():
+            sheet.write_string(row, 0, MIX_NAMES[kind], self.text)
+            sheet.write_number(row, 1, float(share), self.number)
+            row += 1
+        sheet.write_string(row, 0, "sum", self.head)
+        sheet.write_formula(row, 1, f"=SUM(B6:B{row})", self.number, 100.0)
+        row += 2
+        self._header(sheet, row, ("model", "provider", "region", "% of column 8"))
+        for source in columns["models_regions"]:
+            row += 1
+            for column, key in enumerate(("model", "provider", "region")):
+                sheet.write_string(row, column, source[key], self.text)
+            sheet.write_number(row, 3, float(source["share_percent"]), self.number)
+
+    def bridge(self) -> None:
+        """The change from the previous figure by cause, or why there is none."""
+        sheet = self._sheet("Bridge", "Change from the previous figure", (36, 22, 60))
+        change = self.document.columns["change"]
+        rows = [("class", change["class"]), ("previous", change["previous_id"] or NOT_AVAILABLE)]
+        for row, (name, text) in enumerate(rows, start=2):
+            sheet.write_string(row, 0, name, self.text)
+            sheet.write_string(row, 1, text, self.text)
+        if self.document.bridge is None:
+            return
+        row = 5
+        for step in self.document.bridge["steps"]:
+            self._header(sheet, row, (step["name"], step["unit"], ""))
+            first = row + 1
+            sheet.write_string(first, 0, "before", self.text)
+            sheet.write_number(first, 1, float(step["before"]), self.number)
+            for place, (cause, effect) in enumerate(step["effects"].items(), start=first + 1):
+                sheet.write_string(place, 0, CAUSE_NAMES[cause], self.text)
+                sheet.write_number(place, 1, float(effect), self.number)
+            last = first + len(step["effects"])
+            sheet.write_string(last + 1, 0, "after", self.head)
+            total = float(Decimal(step["after"]))
+            sheet.write_formula(last + 1, 1, f"=SUM(B{first + 1}:B{last + 1})", self.number, total)
+            row = last + 4
+
+
+def _height(texts: Sequence[str], widths: Sequence[int]) -> float:
+    """Points that the tallest cell of a row needs: viewers do not reckon it for themselves."""
+    lines = (math.ceil(len(text) * _CHARACTER / width) for text, width in zip(texts, widths, strict=True))
+    return _LINE_POINTS * max(1, *lines)
+
+
+def _in_or_out(row: dict[str, Any]) -> str:
+    return "in" if row["is_in"] else f"out: {row['note']}"
