@@ -6,10 +6,17 @@ import numpy as np
 import pytest
 
 from wattspan.calls import CallBatch
-from wattspan.disclosure.coefficients import Vector, errors_of, of_plan
+from wattspan.disclosure.coefficients import Vector, errors_of, of_plan_text
 from wattspan.disclosure.numbers import exactly, of_float, shown, written
-from wattspan.estimator import Deployment, Estimator, Metered, PlanKey
+from wattspan.estimator import Deployment, Estimator, Metered, Plan, PlanKey
 from wattspan.estimator.moments import Moments, moments
+from wattspan.lake.plans import PlanTexts, read_plan
+
+
+def of_plan(plan: Plan) -> Vector:
+    """By way of the lake's text."""
+    return of_plan_text(read_plan(PlanTexts(Estimator()).of(plan)))
+
 
 CALLS = [
     ("gpt-4o", "openai", ""),

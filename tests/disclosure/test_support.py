@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from wattspan.calls import CallBatch
 from wattspan.cli import disclose
-from wattspan.disclosure.support import Support, supported
 from wattspan.disclosure.inventory import Inventory
+from wattspan.disclosure.support import Support, supported
 from wattspan.estimator import Estimator
 from wattspan.grid import Kind, MixedKindsError
 from wattspan.methodology import Edition

@@ -13,8 +13,8 @@ from rich.table import Table
 from wattspan.cli.console import BAD_INPUT, console, errors, fail
 from wattspan.config import ConfigError, load_config
 from wattspan.disclosure import refusals
-from wattspan.disclosure.support import Column, Support, supported
 from wattspan.disclosure.inventory import Inventory
+from wattspan.disclosure.support import Column, Support, supported
 from wattspan.methodology import EditionError
 from wattspan.otlp.enrich import Enricher
 from wattspan.otlp.files import FileError, enrich_file

@@ -1,21 +1,20 @@
 """The sealed coefficients of a disclosure: what an estimator's plans say, as decimals with an id.
 
-One vector serves the float estimator and the decimal one: `of_plan` writes down the very constants the
-estimate was made with, and `Vector.energy_kwh` is `estimator.moments.gpu_joules` on decimals.
+One vector serves the float estimator and the decimal one: the lake keeps the very constants the estimate was
+made with (`lake.plans`), and `Vector.energy_kwh` is `estimator.moments.gpu_joules` on decimals.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
 from wattspan.calls import Factor
 from wattspan.disclosure.band import Errors
 from wattspan.disclosure.numbers import of_float, written
-from wattspan.estimator import Plan
 from wattspan.estimator.moments import Moments, gpu_joules
 
 J_PER_KWH: Final = Decimal(3_600_000)
@@ -87,16 +86,16 @@ class Vector:
         )
 
 
-def of_plan(plan: Plan) -> Vector:
-    """The constants of an estimator's plan as they are sealed."""
-    host, water = plan.host, plan.water_ml_per_it_kwh
+def of_plan_text(content: Mapping[str, Any]) -> Vector:
+    """The constants that the lake keeps beside an estimate (`lake.plans`), as they are sealed."""
+    water = content["water"]
     return Vector(
-        joules=tuple(of_float(value) for value in astuple(plan.coefficients)),
-        server_factor=of_float(plan.server_factor),
-        facility_factor=of_float(plan.facility_factor),
-        embodied_g_per_gpu_j=of_float(plan.embodied_g_per_gpu_j),
-        water_ml_per_it_kwh=of_float(water) if water == water else None,
-        hardware=f"{host.gpu}, batch {host.batch:g}" if host.batch else host.gpu,
+        joules=tuple(of_float(value) for value in content["joules"]),
+        server_factor=of_float(content["server"]),
+        facility_factor=of_float(content["facility"]),
+        embodied_g_per_gpu_j=of_float(content["embodied"]),
+        water_ml_per_it_kwh=None if water is None else of_float(water),
+        hardware=content["hardware"],
     )
 
 
