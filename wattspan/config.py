@@ -126,6 +126,34 @@ class AttributesSection(_Section):
     detail: Literal["standard", "full"] = "standard"
 
 
+class IssuerSection(_Section):
+    """Who discloses."""
+
+    domain: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,252}$")
+    name: str = Field(min_length=1)
+
+
+class DisclosedFeatureSection(_Section):
+    """A feature as the customer buys it."""
+
+    name: str = ""
+    sku: str = ""
+    description: str = ""
+
+
+class DisclosureSection(_Section):
+    """What is published, by whom, and under which rules."""
+
+    issuer: IssuerSection
+    folder: Path = Path("disclosures")
+    key: Path = Path("wattspan-signing.pem")
+    gap_rule: Literal["mean_of_model", "none"] = "mean_of_model"
+    contracts: Path | None = None
+    least_coverage: Annotated[float, Field(ge=0, le=1)] = 0.95
+    most_unmapped: Annotated[float, Field(ge=0, le=1)] = 0.01
+    features: dict[str, DisclosedFeatureSection] = {}
+
+
 class Config(_Section):
     """The whole configuration."""
 
@@ -134,6 +162,7 @@ class Config(_Section):
     attributes: AttributesSection = AttributesSection()
     deployments: tuple[DeploymentSection, ...] = ()
     regions: tuple[dict[str, Any], ...] = ()
+    disclosure: DisclosureSection | None = None
 
     def estimator(self, **overrides: str | None) -> Estimator:
         """The estimator that this configuration asks for.
@@ -234,6 +263,7 @@ def _explain(path: Path, text: str, content: dict[str, Any], item: Any) -> str:
             "grid": GridSection,
             "attributes": AttributesSection,
             "deployments": DeploymentSection,
+            "disclosure": DisclosureSection,
         }
         section = sections.get(str(item["loc"][0]), Config) if len(item["loc"]) > 1 else Config
         if "metered" in item["loc"][:-1]:

@@ -10,6 +10,7 @@ import typer
 import wattspan
 from wattspan.cli import (
     disclose,
+    disclosure,
     doctor,
     edition,
     enrich,
@@ -58,6 +59,8 @@ app.command("import")(import_.import_)
 app.command("serve")(serve.serve)
 app.add_typer(models.app, name="models")
 app.add_typer(edition.app, name="edition")
+app.add_typer(disclosure.app, name="disclosure")
+app.add_typer(disclosure.keys, name="key")
 app.command("regions")(regions.regions)
 app.add_typer(grid.app, name="grid")
 app.command("doctor")(doctor.doctor)

@@ -1,0 +1,206 @@
+"""What the commands of disclosures do, apart from the terminal: loaded when one of them runs."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from wattspan.config import ConfigError, DisclosureSection, load_config
+from wattspan.disclosure import Limits, canonical, refusals
+from wattspan.disclosure.aggregate import AggregateError, Aggregates, aggregate
+from wattspan.disclosure.book import Book, BookError, Published
+from wattspan.disclosure.cells import CellsError
+from wattspan.disclosure.contracts import Contract, ContractError, read_contracts
+from wattspan.disclosure.figure import NoFigureError
+from wattspan.disclosure.folder import BRIDGE, STATEMENT, FolderError
+from wattspan.disclosure.keys import KeyFileError, SigningKey
+from wattspan.disclosure.ledger import LedgerError
+from wattspan.disclosure.prepare import (
+    bridge_files,
+    environment,
+    method_of,
+    replacing,
+    sealed_of,
+    subject_of,
+)
+from wattspan.disclosure.render import csv_file, page, pdf, workbook
+from wattspan.disclosure.render.document import Document
+from wattspan.disclosure.subject import ChangeClass, Feature, Issuer, Method, Period, PeriodError
+from wattspan.lake.disk import LakeError
+from wattspan.lake.reader import open_snapshot
+from wattspan.methodology import Edition, EditionError, editions
+
+RENDERINGS: Final[dict[str, Callable[[Document], bytes]]] = {
+    "xlsx": workbook.written,
+    "pdf": pdf.written,
+    "csv": csv_file.written,
+    "html": page.written,
+}
+FAULTS: Final = (
+    AggregateError,
+    BookError,
+    CellsError,
+    ConfigError,
+    ContractError,
+    EditionError,
+    FolderError,
+    KeyFileError,
+    LakeError,
+    LedgerError,
+    NoFigureError,
+    PeriodError,
+    canonical.CanonicalError,
+)
+"""What a user can cause and mend: told, not traced."""
+
+
+class DeskError(ValueError):
+    """Something asked of the desk cannot be done; the message says why and what to do."""
+
+
+class Desk:
+    """The disclosures of one configuration."""
+
+    def __init__(self, config: Path | None, book: Path | None) -> None:
+        """Raises ConfigError."""
+        self.settings = load_config(config)
+        self._where = config or "no configuration file"
+        folder = self.settings.disclosure.folder if self.settings.disclosure else Path("disclosures")
+        self.book = Book(book or folder)
+
+    @property
+    def section(self) -> DisclosureSection:
+        """The section of whoever publishes. Raises ConfigError where there is none."""
+        if self.settings.disclosure is None:
+            raise ConfigError(
+                f"{self._where}: publishing needs the section disclosure: with issuer: domain and name"
+            )
+        return self.settings.disclosure
+
+    def key(self) -> SigningKey:
+        """The configured signing key. Raises KeyFileError."""
+        return SigningKey.load(self.section.key)
+
+    def aggregates(self, lake: Path, period: Period) -> Aggregates:
+        """The daily rows of a period. Raises LakeError, AggregateError."""
+        rule = self.settings.disclosure.gap_rule if self.settings.disclosure else "mean_of_model"
+        status = {edition.label: edition.status for edition in map(Edition.load, editions())}
+        return aggregate(open_snapshot(lake), period, status, now(), rule)
+
+    def reasons(self, found: Aggregates) -> list[str]:
+        """Why nothing of these rows may be disclosed; [] where it may."""
+        section = self.settings.disclosure
+        limits = Limits(section.least_coverage, section.most_unmapped) if section else Limits()
+        without = [f"no-carbon: energy of the period has no carbon figure: {why}" for why in found.reasons]
+        return [*map(str, refusals(found.facts, limits)), *without]
+
+    def publish(self, lake: Path, label: str, features: list[str]) -> list[Document]:
+        """Publish the first edition of each feature of a period; all of `features`, or all there are."""
+        period = Period.of(label)
+        found = self._allowed(lake, period)
+        key, method = self.key(), self._method(found)
+        made = []
+        for name in features or found.features:
+            sealed = sealed_of(found, name, self.section.gap_rule, self._contracts())
+            subject, previous = subject_of(self.book, self._issuer(), self._feature(name), period, method)
+            if subject.edition_number > 1:
+                raise DeskError(
+                    f"{subject.feature.slug} is published for {period.label} already; a better figure "
+                    "supersedes it (`wattspan disclosure supersede`), a wrong one is restated"
+                )
+            extra = bridge_files(self.book, previous, sealed, subject) if previous is not None else {}
+            published = self.book.publish(subject, sealed, key, now(), environment=environment(), extra=extra)
+            made.append(self.document(published))
+        if not made:
+            raise DeskError("no feature has a completed inference in the period: map spans to features")
+        return made
+
+    def replace(self, disclosure_id: str, lake: Path, kind: ChangeClass, reason: str) -> Document:
+        """Publish the next edition of a disclosure's period in its place."""
+        old = self.book.get(disclosure_id)
+        _, label, name = old.id.split("/")
+        period, slug = Period.of(label), name.rpartition("@")[0]
+        found = self._allowed(lake, period)
+        keyed = {Feature(key).slug: key for key in found.features}
+        if slug not in keyed:
+            there = ", ".join(keyed) or "none"
+            raise DeskError(f"the lake has no completed inference of {slug} in {label}; there are: {there}")
+        sealed = sealed_of(found, keyed[slug], self.section.gap_rule, self._contracts())
+        subject, _ = subject_of(
+            self.book, self._issuer(), self._feature(keyed[slug]), period, self._method(found)
+        )
+        subject = replacing(subject, self.book, old, kind, reason)
+        published = self.book.publish(
+            subject,
+            sealed,
+            self.key(),
+            now(),
+            environment=environment(),
+            extra=bridge_files(self.book, old, sealed, subject),
+            supersedes=old.id,
+        )
+        return self.document(published)
+
+    def document(self, published: Published) -> Document:
+        """A published disclosure as readers meet it. Raises FolderError."""
+        folder = self.book.folder(published.id)
+        try:
+            content = canonical.read((folder / STATEMENT).read_bytes(), STATEMENT)
+            bridge = folder / BRIDGE
+            changed = canonical.read(bridge.read_bytes(), BRIDGE) if bridge.exists() else None
+        except OSError as error:
+            raise FolderError(f"{published.id}: {STATEMENT} cannot be read: {error.strerror}") from error
+        return Document(
+            content=content,
+            manifest_sha256=published.manifest_sha256,
+            ledger_line=published.entry.seq,
+            key=published.entry.key,
+            published=published.entry.recorded_at,
+            status=published.status,
+            status_reason=published.reason,
+            replaced_by=published.replaced_by,
+            bridge=changed,
+        )
+
+    def _allowed(self, lake: Path, period: Period) -> Aggregates:
+        found = self.aggregates(lake, period)
+        if why := self.reasons(found):
+            raise NotAllowedError(why)
+        return found
+
+    def _method(self, found: Aggregates) -> Method:
+        (kind,) = found.facts.kinds
+        edition = Edition.load(self.settings.edition)
+        return method_of(edition, kind.signal, kind.factor_type, self.section.gap_rule)
+
+    def _issuer(self) -> Issuer:
+        return Issuer(self.section.issuer.domain, self.section.issuer.name)
+
+    def _feature(self, key: str) -> Feature:
+        known = self.section.features.get(key)
+        return Feature(key, known.name, known.sku, known.description) if known else Feature(key)
+
+    def _contracts(self) -> tuple[Contract, ...]:
+        path = self.section.contracts
+        if path is None:
+            return ()
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ContractError(f"{path} cannot be read: {error}") from error
+        return read_contracts(text, str(path))
+
+
+class NotAllowedError(ValueError):
+    """The gate refuses; `reasons` says why, a line each."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        self.reasons = reasons
+        super().__init__("\n".join(reasons))
+
+
+def now() -> dt.datetime:
+    """The time, UTC."""
+    return dt.datetime.now(dt.UTC)

@@ -1,0 +1,289 @@
+"""`wattspan disclosure`: publish, list, show, verify, reproduce, replace, withdraw; and `wattspan key`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from wattspan.cli.console import BAD_INPUT, console, errors, fail
+
+if TYPE_CHECKING:
+    from wattspan.cli.disclosing import Desk
+
+app = typer.Typer(help="Disclosures: publish, show, verify, reproduce.", no_args_is_help=True)
+keys = typer.Typer(help="Signing keys of disclosures.", no_args_is_help=True)
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="Configuration file (YAML).")]
+BookFolder = Annotated[
+    Path | None, typer.Option("--book", help="Folder of the disclosures; disclosure.folder where absent.")
+]
+Name = Annotated[str, typer.Argument(metavar="ID", help="issuer/period/feature@edition, or how it ends.")]
+Lake = Annotated[Path, typer.Option("--lake", help="Folder of the lake.")]
+PeriodText = Annotated[str, typer.Option("--period", help="2026Q3, 2026H1, 2026-07 or 2026.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@contextmanager
+def opened(config: Path | None, book: Path | None = None) -> Iterator[Desk]:
+    """The desk of a configuration; what a user can mend is told in a line."""
+    module = _loaded()
+    try:
+        yield module.Desk(config, book)
+    except module.NotAllowedError as refused:
+        for line in refused.reasons:
+            errors.print(f"refused, {line}", style="yellow", markup=False, soft_wrap=True)
+        raise typer.Exit(BAD_INPUT) from None
+    except (*module.FAULTS, module.DeskError) as error:
+        fail(str(error))
+
+
+def _loaded() -> ModuleType:
+    # the renderings and DuckDB take a second to load, which no other command should wait for
+    try:
+        from wattspan.cli import disclosing
+    except ModuleNotFoundError as error:
+        fail(f"disclosures need {error.name}; install wattspan[disclosure,lake]")
+    return disclosing
+
+
+@app.command()
+def publish(
+    period: PeriodText,
+    lake: Lake,
+    feature: Annotated[
+        list[str] | None, typer.Option("--feature", help="A feature; may be repeated. All where absent.")
+    ] = None,
+    book: BookFolder = None,
+    config: ConfigFile = None,
+) -> None:
+    """Freeze, sign and record the figures of a period, a disclosure a feature.
+
+    Exit status: 0 published, 1 refused (the reasons are printed), 2 wrong usage.
+    """
+    with opened(config, book) as desk:
+        for document in desk.publish(lake, period, feature or []):
+            console.print(document.citation(), soft_wrap=True, markup=False)
+
+
+@app.command()
+def supersede(
+    disclosure_id: Name,
+    lake: Lake,
+    reason: Annotated[str, typer.Option(help="What changed: readers are told.")],
+    book: BookFolder = None,
+    config: ConfigFile = None,
+) -> None:
+    """Publish a better figure for a published period: the old one stays quotable, marked superseded."""
+    with opened(config, book) as desk:
+        document = desk.replace(disclosure_id, lake, "estimate-revision", reason)
+        console.print(document.citation(), soft_wrap=True, markup=False)
+
+
+@app.command()
+def restate(
+    disclosure_id: Name,
+    lake: Lake,
+    reason: Annotated[str, typer.Option(help="What was wrong: holders are told.")],
+    book: BookFolder = None,
+    config: ConfigFile = None,
+) -> None:
+    """Publish the right figure in the place of a wrong one, which is withdrawn and still resolves."""
+    with opened(config, book) as desk:
+        document = desk.replace(disclosure_id, lake, "error-correction", reason)
+        console.print(document.citation(), soft_wrap=True, markup=False)
+
+
+@app.command()
+def withdraw(
+    disclosure_id: Name,
+    reason: Annotated[str, typer.Option(help="What is wrong: holders are told.")],
+    book: BookFolder = None,
+    config: ConfigFile = None,
+) -> None:
+    """Record that a figure no longer stands. Its folder stays and verifies."""
+    with opened(config, book) as desk:
+        made = desk.book.withdraw(disclosure_id, reason, desk.key(), _now())
+        console.print(f"{made.id} is withdrawn: {made.reason}", markup=False)
+
+
+@app.command("list")
+def list_disclosures(book: BookFolder = None, config: ConfigFile = None, as_json: Json = False) -> None:
+    """All disclosures, oldest first."""
+    _list(config, book, None, as_json)
+
+
+@app.command("as-of")
+def as_of(
+    day: Annotated[str, typer.Argument(help="ISO day.")],
+    book: BookFolder = None,
+    config: ConfigFile = None,
+    as_json: Json = False,
+) -> None:
+    """What was in force at the end of a day, as it was known then."""
+    try:
+        end = dt.datetime.combine(dt.date.fromisoformat(day), dt.time(23, 59, 59), dt.UTC)
+    except ValueError:
+        fail(f"{day!r} is not an ISO day such as 2026-11-28")
+    _list(config, book, end, as_json)
+
+
+@app.command()
+def show(
+    disclosure_id: Name,
+    book: BookFolder = None,
+    config: ConfigFile = None,
+    cite: Annotated[bool, typer.Option("--cite", help="One paragraph to quote.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the sealed JSON.")] = False,
+    render: Annotated[str | None, typer.Option(help="Write a rendering: xlsx, pdf, csv or html.")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="File of the rendering.")] = None,
+) -> None:
+    """The 23 columns of a disclosure, its citation, or a rendering of it."""
+    with opened(config, book) as desk:
+        published = desk.book.get(disclosure_id)
+        document = desk.document(published)
+    if render is not None:
+        renderings: dict[str, Any] = _loaded().RENDERINGS
+        if render not in renderings:
+            fail(f"--render is {render!r}; allowed: {', '.join(renderings)}")
+        target = out or Path(f"{published.id.replace('/', '_')}.{render}")
+        try:
+            target.write_bytes(renderings[render](document))
+        except OSError as error:
+            fail(f"{target} cannot be written: {error.strerror}")
+        console.print(f"wrote {target}", markup=False)
+    elif cite:
+        typer.echo(document.citation(_now().date()))
+    elif as_json:
+        typer.echo(json.dumps(document.content, indent=2, ensure_ascii=False))
+    else:
+        table = Table("", "column", "value", "unit", "note")
+        for line in document.lines():
+            style = "bold" if line.key == "ghg_location" else ""
+            table.add_row(str(line.number), line.title, line.value, line.unit, line.note, style=style)
+        console.print(table)
+
+
+@app.command()
+def verify(
+    disclosure_id: Name,
+    book: BookFolder = None,
+    config: ConfigFile = None,
+    head: Annotated[
+        str | None, typer.Option(help="LINE:SHA256 of the ledger as it was handed to you.")
+    ] = None,
+) -> None:
+    """Compare every byte with what was signed and recorded.
+
+    Exit status: 0 whole, 1 not (each fault is named), 2 wrong usage.
+    """
+    with opened(config, book) as desk:
+        problems = desk.book.verify(disclosure_id, _head(head))
+    _print_faults(problems)
+    console.print("every byte is as it was signed, and the ledger is whole")
+
+
+@app.command()
+def reproduce(disclosure_id: Name, book: BookFolder = None, config: ConfigFile = None) -> None:
+    """Reckon the figures again from the sealed folder alone.
+
+    Exit status: 0 the same to the last digit, 1 not (each difference is named), 2 wrong usage.
+    """
+    with opened(config, book) as desk:
+        found = desk.book.reproduce(disclosure_id)
+    _print_faults(found)
+    console.print("the same to the last digit")
+
+
+@app.command("head")
+def head_of(book: BookFolder = None, config: ConfigFile = None) -> None:
+    """The newest line of the ledger: handed out with every answer, nobody can cut its tail unseen."""
+    with opened(config, book) as desk:
+        seq, digest = desk.book.ledger.head()
+    typer.echo(f"{seq}:{digest}")
+
+
+@keys.command("new")
+def new_key(path: Annotated[Path, typer.Argument(help="File of the key.")]) -> None:
+    """Make a signing key, readable by you alone."""
+    module = _loaded()
+    try:
+        key = module.SigningKey.new(path)
+    except module.KeyFileError as error:
+        fail(str(error))
+    console.print(f"{path}: {key.public.id}", markup=False)
+
+
+@keys.command("rotate")
+def rotate_key(
+    new: Annotated[Path, typer.Argument(help="File of the new key, which must not be there yet.")],
+    book: BookFolder = None,
+    config: ConfigFile = None,
+) -> None:
+    """Make a new key, and have the old one say in the ledger that it takes over."""
+    with opened(config, book) as desk:
+        old = desk.key()
+        key = _loaded().SigningKey.new(new)
+        desk.book.rotate(key, old, _now())
+    console.print(f"{key.public.id} signs from now on; set disclosure.key to {new}", markup=False)
+
+
+def _list(config: Path | None, book: Path | None, at: dt.datetime | None, as_json: bool) -> None:
+    with opened(config, book) as desk:
+        rows = [(published, desk.document(published).columns) for published in desk.book.published(at)]
+    if as_json:
+        content = [
+            {
+                "id": published.id,
+                "status": published.status,
+                "reason": published.reason,
+                "replaced_by": published.replaced_by,
+                "published": published.entry.recorded_at,
+                "manifest_sha256": published.manifest_sha256,
+                "kgco2e_per_1000": columns["ghg_location"]["value"],
+            }
+            for published, columns in rows
+        ]
+        typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        return
+    if not rows:
+        console.print("nothing is published; `wattspan disclosure publish` does so")
+        return
+    table = Table("id", "kgCO2e / 1,000", "95 %", "kWh / 1,000", "status", "published")
+    for published, columns in rows:
+        table.add_row(
+            published.id,
+            columns["ghg_location"]["value"],
+            f"{columns['ghg_low95']['value']}–{columns['ghg_high95']['value']}",
+            columns["energy_kwh"]["value"],
+            published.status,
+            published.entry.recorded_at[:10],
+        )
+    console.print(table)
+
+
+def _print_faults(lines: list[str]) -> None:
+    for line in lines:
+        errors.print(line, markup=False, style="red", soft_wrap=True)
+    if lines:
+        raise typer.Exit(BAD_INPUT)
+
+
+def _head(text: str | None) -> tuple[int, str] | None:
+    if text is None:
+        return None
+    number, _, digest = text.partition(":")
+    if not number.isdecimal() or len(digest) != 64:
+        fail(f"--head is {text!r}; it is LINE:SHA256, as `wattspan disclosure head` prints it")
+    return int(number), digest
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
