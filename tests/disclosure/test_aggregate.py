@@ -20,6 +20,7 @@ from wattspan.disclosure.subject import Period
 from wattspan.estimator import Estimator
 from wattspan.lake.features import FeatureRules
 from wattspan.lake.reader import open_snapshot
+from wattspan.lake.rules import FeatureRule
 from wattspan.lake.seal import Sealer
 from wattspan.lake.spans import SpanSource
 from wattspan.lake.writer import LakeWriter
@@ -28,7 +29,7 @@ JULY_NS = 1_782_900_000_000_000_000
 """2026-07-01 10:00 UTC."""
 DAY_NS = 86_400 * 10**9
 RULES = FeatureRules(
-    [{"feature": "summary", "route": "/summaries"}, {"feature": "search", "route": "/search*"}]
+    [FeatureRule(feature="summary", route="/summaries"), FeatureRule(feature="search", route="/search*")]
 )
 RELEASED = {"2026.11": "released"}
 

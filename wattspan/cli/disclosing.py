@@ -98,9 +98,9 @@ class Desk:
 
     def publish(self, lake: Path, label: str, features: list[str]) -> list[Document]:
         """Publish the first edition of each feature of a period; all of `features`, or all there are."""
-        period = Period.of(label)
+        period, key = Period.of(label), self.key()
         found = self._allowed(lake, period)
-        key, method = self.key(), self._method(found)
+        method = self._method(found)
         made = []
         for name in features or found.features:
             sealed = sealed_of(found, name, self.section.gap_rule, self._contracts())

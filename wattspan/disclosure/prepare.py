@@ -50,6 +50,7 @@ def method_of(edition: Edition, signal: str, factor_type: str, gap_rule: GapRule
         for part, content in sorted(edition.manifest["parts"].items())
         if part not in edition.missing_parts
         for path, digest in sorted(content["files"].items())
+        if path.endswith((".csv", ".json"))
     ]
     return Method(
         edition=edition.label,

@@ -257,10 +257,12 @@ class _Pdf(FPDF):
         self._page("Sources, change and seal")
         self._heading("Data sets")
         for source in columns["factor_sources"]:
-            self._font(8.5, bold=True)
-            self._line(f"{source['name']} {source['version']}".strip(), 4.5)
+            self._font(8, bold=True)
+            self.cell(52, 4.4, f"{source['name']} {source['version']}".strip())
             self._font(7.5, color=_SOFT)
-            self._line(f"sha256:{source['sha256']}  {source.get('licence', '')}", 4)
+            self.cell(62, 4.4, source.get("licence", ""))
+            digest = f"sha256:{source['sha256'][:24]}…"
+            self.cell(0, 4.4, digest, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
         self._heading("Change from the previous figure")
         change = columns["change"]
         if change["change_percent"] == NOT_AVAILABLE:

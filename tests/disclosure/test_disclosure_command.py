@@ -1,0 +1,148 @@
+"""The commands as a person runs them: a key, a lake, a quarter published, checked, replaced, withdrawn."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.disclosure.test_aggregate import DAY_NS, JULY_NS, call, lake_of, request
+from wattspan.cli.main import app
+from wattspan.methodology import Edition
+
+CONFIG = """
+disclosure:
+  issuer: {domain: saas.example, name: Example SaaS GmbH}
+  folder: disclosures
+  key: key.pem
+  features:
+    summary: {name: Ticket summary, sku: TS-1}
+"""
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments, "--config", "wattspan.yaml"])
+
+
+def lines(result: Result) -> str:
+    return " ".join(result.output.split())
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with configuration, key, and a lake of two quarters."""
+    monkeypatch.chdir(tmp_path)
+    Path("wattspan.yaml").write_text(CONFIG)
+    assert CliRunner().invoke(app, ["key", "new", "key.pem"]).exit_code == 0
+    spans = []
+    for trace in range(1, 21):
+        for start in (JULY_NS + trace * DAY_NS, JULY_NS - 80 * DAY_NS + trace * DAY_NS):
+            number = trace + (0 if start > JULY_NS else 100)
+            spans += request(number, "/summaries", [call(2, number, start)], start=start)
+    lake_of(tmp_path / "lake", spans)
+    return tmp_path
+
+
+@pytest.fixture
+def released(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The edition as if it were released: whether it is, is not the matter of these tests."""
+    monkeypatch.setattr(Edition, "status", property(lambda self: "released"))
+
+
+def test_a_draft_edition_is_refused_with_the_reason(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Edition, "status", property(lambda self: "draft"))
+    refused = run("disclosure", "publish", "--period", "2026Q3", "--lake", "lake")
+    assert refused.exit_code == 1
+    assert "refused, unreleased-edition" in lines(refused)
+    assert not Path("disclosures").exists()
+
+
+@pytest.mark.usefixtures("released")
+def test_a_quarter_is_published_verified_reproduced_and_rendered(desk: Path) -> None:
+    first = run("disclosure", "publish", "--period", "2026Q2", "--lake", "lake")
+    second = run("disclosure", "publish", "--period", "2026Q3", "--lake", "lake")
+    assert (first.exit_code, second.exit_code) == (0, 0), first.output + second.output
+    assert lines(second).startswith("Example SaaS GmbH, Ticket summary, 2026Q3, edition 1: ")
+    listed = json.loads(run("disclosure", "list", "--json").output)
+    assert [entry["id"][13:] for entry in listed] == ["2026Q2/summary@1", "2026Q3/summary@1"]
+    # the same calls in both quarters: the same figure, and a bridge of nothing
+    assert listed[0]["kgco2e_per_1000"] == listed[1]["kgco2e_per_1000"]
+    bridge = json.loads((desk / "disclosures/2026Q3/summary@1/bridge.json").read_bytes())
+    assert {float(v) for step in bridge["steps"] for v in step["effects"].values()} == {0.0}
+    assert run("disclosure", "verify", "2026Q3/summary@1").exit_code == 0
+    assert "the same to the last digit" in run("disclosure", "reproduce", "2026Q3/summary@1").output
+    for kind, start in (("xlsx", b"PK"), ("pdf", b"%PDF"), ("csv", b"number,"), ("html", b"<!doctype")):
+        made = run("disclosure", "show", "2026Q3/summary@1", "--render", kind, "--out", f"out.{kind}")
+        assert made.exit_code == 0
+        assert Path(f"out.{kind}").read_bytes().startswith(start)
+    head = run("disclosure", "head").output.strip()
+    assert run("disclosure", "verify", "2026Q3/summary@1", "--head", head).exit_code == 0
+    ledger = desk / "disclosures/ledger.jsonl"
+    ledger.write_bytes(b"".join(ledger.read_bytes().splitlines(keepends=True)[:-1]))
+    cut = run("disclosure", "verify", "2026Q2/summary@1", "--head", head)
+    assert cut.exit_code == 1
+    assert "its tail was cut" in lines(cut)
+
+
+@pytest.mark.usefixtures("released")
+def test_a_period_is_published_once_and_then_superseded_restated_withdrawn(desk: Path) -> None:
+    publish = ("disclosure", "publish", "--period", "2026Q3", "--lake", "lake")
+    assert run(*publish).exit_code == 0
+    again = run(*publish)
+    assert again.exit_code == 2
+    assert "published for 2026Q3 already" in lines(again)
+    better = run(
+        "disclosure", "supersede", "summary@1", "--lake", "lake", "--reason", "asked for by a customer"
+    )
+    assert better.exit_code == 0, better.output
+    right = run("disclosure", "restate", "summary@2", "--lake", "lake", "--reason", "calls were lost")
+    assert right.exit_code == 0, right.output
+    gone = run("disclosure", "withdraw", "summary@3", "--reason", "not ours")
+    assert gone.exit_code == 0
+    listed = json.loads(run("disclosure", "list", "--json").output)
+    assert [entry["status"] for entry in listed] == ["superseded", "withdrawn", "withdrawn"]
+    assert listed[0]["replaced_by"].endswith("summary@2")
+    assert json.loads(run("disclosure", "as-of", "2020-01-01", "--json").output) == []
+    for entry in listed:
+        assert run("disclosure", "verify", entry["id"]).exit_code == 0
+        assert run("disclosure", "reproduce", entry["id"]).exit_code == 0
+
+
+@pytest.mark.usefixtures("released")
+def test_a_changed_digit_is_found_by_both_checks(desk: Path) -> None:
+    assert run("disclosure", "publish", "--period", "2026Q3", "--lake", "lake").exit_code == 0
+    path = desk / "disclosures/2026Q3/summary@1/disclosure.json"
+    content = json.loads(path.read_bytes())
+    exact = content["columns"]["energy_kwh"]["exact"]
+    path.write_bytes(path.read_bytes().replace(exact.encode(), exact[:-1].encode() + b"1"))
+    assert "disclosure.json was changed" in lines(run("disclosure", "verify", "summary@1"))
+    found = run("disclosure", "reproduce", "summary@1")
+    assert found.exit_code == 1
+    assert "columns.energy_kwh.exact: sealed" in lines(found)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("disclosure", "publish", "--period", "2026Q9", "--lake", "lake"), "allowed: 2026Q3, 2026H1"),
+        (("disclosure", "publish", "--period", "2026Q3", "--lake", "nowhere"), "is no lake"),
+        (("disclosure", "show", "summary@7"), "is not in the ledger; there are: none"),
+        (("disclosure", "verify", "summary@1", "--head", "x"), "it is LINE:SHA256"),
+        (("disclosure", "as-of", "yesterday"), "is not an ISO day"),
+        (("disclosure", "supersede", "summary@7", "--lake", "lake", "--reason", "x"), "not in the ledger"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_a_line(desk: Path, arguments: tuple[str, ...], said: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code in (1, 2)
+    assert said in lines(result)
+    assert "Traceback" not in result.output
+
+
+def test_publishing_without_an_issuer_names_the_section(desk: Path) -> None:
+    Path("wattspan.yaml").write_text("edition: '2026.11'\n")
+    result = run("disclosure", "publish", "--period", "2026Q3", "--lake", "lake")
+    assert result.exit_code == 2
+    assert "publishing needs the section disclosure: with issuer: domain and name" in lines(result)
