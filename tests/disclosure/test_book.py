@@ -6,8 +6,10 @@ import datetime as dt
 import json
 import multiprocessing
 import os
+import platform
 import re
 import shutil
+import socket
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from wattspan.disclosure.book import Book, BookError
 from wattspan.disclosure.folder import FolderError
 from wattspan.disclosure.keys import KeyFileError, SigningKey
 from wattspan.disclosure.ledger import LedgerError
+from wattspan.disclosure.prepare import environment
 from wattspan.disclosure.subject import Change
 
 ID = "saas.example/2026Q3/ticket-summary@1"
@@ -318,9 +321,16 @@ def test_keys_are_for_their_owner_alone(tmp_path: Path, key: SigningKey) -> None
     assert "secret" not in str(caught.value)
 
 
-def test_sealed_files_name_no_machine_and_no_path(book: Book, tmp_path: Path) -> None:
+def test_sealed_files_name_no_machine_and_no_path(
+    tmp_path: Path, key: SigningKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "machine-that-must-not-be-named"
+    monkeypatch.setattr(socket, "gethostname", lambda: name)
+    monkeypatch.setattr(platform, "node", lambda: name)
+    book = Book(tmp_path / "disclosures")
+    book.publish(subject(), sealed(cell()), key, NOW, environment=environment())
     for path in book.root.rglob("*"):
         if path.is_file():
             data = path.read_bytes()
-            assert os.uname().nodename.encode() not in data
+            assert name.encode() not in data
             assert str(tmp_path).encode() not in data
