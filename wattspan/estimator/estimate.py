@@ -283,6 +283,11 @@ class Estimator:
         factor = self.grid.hour_factors((plan.intensity.shape_zone,), first, start)
         return plan, plan.intensity.g_per_kwh * float(factor[0])
 
+    @property
+    def grid_position(self) -> int:
+        """State of a live grid's values, for `newer` later; 0 without one. Read it before estimating."""
+        return 0 if self._live is None else self._live.position
+
     def newer(self, calls: CallBatch, position: int) -> Flags:
         """Of calls estimated when a live grid was at `position`: rows whose hour has another value now.
 

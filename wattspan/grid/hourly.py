@@ -58,7 +58,7 @@ class HourlySignal(Signal[SignalT, FactorT], Protocol[SignalT, FactorT]):
         """
 
     def changed(self, position: int) -> dict[str, tuple[int, int]]:
-        """First and last start (Unix seconds) of values that came after a position, by zone.
+        """Start and end (Unix seconds, end exclusive) of what came after a position, by zone.
 
-        Calls that started elsewhere are not `newer`: files that hold none that did need not be read.
+        Calls that started at no such time are not `newer`: files without one need not be read.
         """

@@ -40,7 +40,7 @@ from wattspan.grid.intensity import (
     no_figure,
 )
 from wattspan.grid.live_spreads import Spreads
-from wattspan.grid.pages import CHUNK_ROWS, Found, Label, Pages
+from wattspan.grid.pages import CARRIED_YEARS, CHUNK_ROWS, Found, Label, Pages
 from wattspan.grid.step import NS_PER_S
 from wattspan.places import Place, Region
 
@@ -169,11 +169,16 @@ class LiveSignal(Generic[SignalT, FactorT]):
             return newer
 
     def changed(self, position: int) -> dict[str, tuple[int, int]]:
-        """First and last start (Unix seconds) of what came after a position, by zone as the feed calls it."""
+        """Times for which something came after a position, by zone as the feed calls it: (start, end)."""
+        step = self.feed.step
+        holds = 1 + CARRIED_YEARS if step.is_year else 1
         with self._lock:
             self._pages.advance()
             changes = self.cache.changes(self.signal_id, position, self._pages.position)
-            return {zone: (first, last) for zone, first, last in changes}
+            return {
+                zone: (first, step.start_unix_s(step.number_at(last) + holds))
+                for zone, first, last in changes
+            }
 
     def _look(
         self,

@@ -151,18 +151,21 @@ class LakeWriter:
     def _seal_portion(self, keys: Hashes) -> None:
         raw = self._open.rows(keys)
         old, kept, raw = self._rejoined(raw, keys)
+        # Read first: what comes meanwhile is then newer than what was used.
+        generation = self.sealer.estimator.grid_position
         sealed = self.sealer.seal(raw) if raw.num_rows else None
-        new = [] if sealed is None else self._written(sealed)
-        new += [written for table in kept if table.num_rows for written in self._written(table)]
+        new = [] if sealed is None else self._written(sealed, generation)
+        for segment, table in zip(old, kept, strict=True):
+            new += self._written(table, segment.grid_generation)
         if old or new:
             self.replace_segments(old, new)
         self._sealed_since_rewrite += raw.num_rows
         self.sealed_spans += raw.num_rows
         self._open.forget(keys)
 
-    def _written(self, sealed: pa.Table) -> list[Segment]:
+    def _written(self, sealed: pa.Table, generation: int) -> list[Segment]:
         return [
-            write_segment(self.folder, self.take_number(), day, rows, self.sealer.estimator)
+            write_segment(self.folder, self.take_number(), day, rows, self.sealer.estimator, generation)
             for day, rows in by_day(sealed)
         ]
 

@@ -120,8 +120,8 @@ def test_changed_names_zones_and_times_of_what_came_since(signal: LiveSignal) ->
     keep(signal, MARCH + 5 * HOUR_S, 300.0)
     keep(signal, MARCH, 20.0, zone="FR")
     assert signal.changed(position) == {
-        "DE": (MARCH + HOUR_S, MARCH + 5 * HOUR_S),
-        "FR": (MARCH, MARCH),
+        "DE": (MARCH + HOUR_S, MARCH + 6 * HOUR_S),
+        "FR": (MARCH, MARCH + HOUR_S),
     }
 
 
