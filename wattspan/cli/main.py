@@ -18,6 +18,7 @@ from wattspan.cli import (
     explain,
     grid,
     import_,
+    lake,
     models,
     regions,
     serve,
@@ -63,6 +64,7 @@ app.add_typer(disclosure.app, name="disclosure")
 app.add_typer(disclosure.keys, name="key")
 app.command("regions")(regions.regions)
 app.add_typer(grid.app, name="grid")
+app.add_typer(lake.app, name="lake")
 app.command("doctor")(doctor.doctor)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from wattspan.grid.hourly import HourlySignal
 from wattspan.lake import arrow
@@ -29,6 +30,29 @@ class Refreshed:
     """Segments read because something had come for their time."""
     other_kind: int = 0
     """Segments left alone: their carbon is of another kind than the configured one, or of another edition."""
+
+
+COARSE: Final = ("annual", "typical-hour", "forecast", "")
+"""Resolutions of calls that did not get the measured value of their hour."""
+
+
+def want(writer: LakeWriter) -> None:
+    """Look up again, in the live grid, the calls that have no hour yet: their hours are noted as wanted."""
+    estimator = writer.sealer.estimator
+    if not isinstance(estimator.grid, HourlySignal):
+        return
+    for segment in writer.manifest.segments:
+        if not _is_alike(segment, writer):
+            continue
+        resolutions = read_segment(writer.folder, segment, ["is_owner", "grid_resolution"])
+        is_coarse = pc.is_in(resolutions.column("grid_resolution"), pa.array(COARSE))
+        if not pc.any(pc.and_(is_coarse, resolutions.column("is_owner"))).as_py():
+            continue
+        rows = arrow.from_arrow(read_segment(writer.folder, segment))
+        calls, is_owner, _ = own(rows)
+        owned = calls.take(np.flatnonzero(is_owner))
+        plan_of_row, plans = estimator.plans(owned)
+        estimator.grid.hourly([plan.place for plan in plans], plan_of_row, owned.start_unix_ns)
 
 
 def refresh(writer: LakeWriter) -> Refreshed:
