@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from wattspan.calls.batch import Codes, Column, Floats
 
@@ -85,3 +88,27 @@ class EstimateBatch:
 
     def __len__(self) -> int:
         return len(self.energy_kwh)
+
+    @classmethod
+    def concatenate(cls, batches: Sequence[EstimateBatch]) -> EstimateBatch:
+        """Rows of all batches below one another. Raises ValueError unless all are of one kind and edition."""
+        if len(batches) == 1:
+            return batches[0]
+        kinds = {(batch.signal, batch.factor_type, batch.edition) for batch in batches}
+        if len(kinds) != 1:
+            raise ValueError(f"estimates of {sorted(kinds)} cannot stand in one table: they are of one kind")
+        made: dict[str, Any] = {}
+        for field in fields(cls):
+            parts = [getattr(batch, field.name) for batch in batches]
+            if field.type == "Column":
+                made[field.name] = Column.concatenate(parts)
+            elif field.type == "str":
+                made[field.name] = parts[0]
+            elif field.type == "Floats":
+                made[field.name] = np.concatenate(parts)
+        first = np.cumsum([0, *(len(batch.spreads) for batch in batches)])
+        made["spread"] = np.concatenate(
+            [batch.spread + at for batch, at in zip(batches, first[:-1].tolist(), strict=True)]
+        ).astype(np.int32)
+        made["spreads"] = tuple(spread for batch in batches for spread in batch.spreads)
+        return cls(**made)

@@ -22,6 +22,8 @@ ALLOWED: Final = (
     "faas.name",
     "deployment.environment.name",
     "deployment.environment",
+    "cloud.provider",
+    "cloud.region",
     "service.namespace",
     "service.version",
     "error.type",
