@@ -8,16 +8,20 @@ from setuptools import Extension, setup
 FLAGS = [] if sys.platform == "win32" else ["-O3", "-fno-strict-aliasing"]
 WIRE = "wattspan/otlp/wire"
 SHARED = ["_kernel", "attribute", "cursor", "interning", "scanner", "writing"]
+MODULES = [
+    *(f"{WIRE}/{name}" for name in ("_kernel", "_splice", "_columns", "_kinds", "_templates")),
+    *(f"wattspan/otlp/owners/{name}" for name in ("_look", "_recent")),
+]
 
 extensions = cythonize(
     [
         Extension(
-            f"wattspan.otlp.wire.{name}",
-            [f"{WIRE}/{name}.pyx"],
+            module.replace("/", "."),
+            [f"{module}.pyx"],
             depends=[f"{WIRE}/{shared}.pxd" for shared in SHARED],
             extra_compile_args=FLAGS,
         )
-        for name in ("_kernel", "_splice", "_columns")
+        for module in MODULES
     ],
     compiler_directives={"language_level": 3},
 )

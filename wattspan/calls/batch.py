@@ -2,73 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
-Codes = npt.NDArray[np.int32]
-Flags = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
+from wattspan.calls.column import Codes, Column, Flags, Floats, Ints
+from wattspan.calls.kinds import CallKind, Kinds
+
+__all__ = ["COLUMNS", "MOST_TOKENS", "NUMBERS", "CallBatch", "Codes", "Column", "Flags", "Floats", "Ints"]
 
 MOST_TOKENS = 20_000_000
 """Counts of one call above this are absurd: twice the largest context window of any model (10 M)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A dictionary-coded text column: `names[codes[i]]` is the text of row i, "" where there is none.
+class _OfKinds:
+    """What a batch has beside its columns."""
 
-    `codes`: int32[n], indices into `names`. `names[0]` is always "".
-    """
+    __slots__ = ("kinds",)
 
-    codes: Codes
-    names: tuple[str, ...]
+    kinds: Kinds | None
+    """The kind of each call, where the batch was made by kinds: its texts are made when asked for."""
 
-    @classmethod
-    def of(cls, texts: Iterable[str]) -> Column:
-        """Code `texts`, in order of first appearance."""
-        index: dict[str, int] = {"": 0}
-        codes = [index.setdefault(text, len(index)) for text in texts]
-        return cls(np.asarray(codes, dtype=np.int32), tuple(index))
+    if not TYPE_CHECKING:
 
-    @classmethod
-    def constant(cls, text: str, n: int) -> Column:
-        """The same text in all `n` rows."""
-        return cls(np.full(n, 1 if text else 0, dtype=np.int32), ("", text) if text else ("",))
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    def __getitem__(self, row: int) -> str:
-        return self.names[int(self.codes[row])]
-
-    def take(self, rows: Ints | Flags) -> Column:
-        """The column of the chosen rows, with the same dictionary."""
-        return Column(self.codes[rows], self.names)
-
-    def texts(self) -> list[str]:
-        """One text a row."""
-        names = self.names
-        return [names[code] for code in self.codes.tolist()]
-
-    @staticmethod
-    def concatenate(columns: Sequence[Column]) -> Column:
-        """Rows of all `columns` below one another, under one dictionary."""
-        index: dict[str, int] = {"": 0}
-        parts = []
-        for column in columns:
-            new = np.asarray([index.setdefault(name, len(index)) for name in column.names], dtype=np.int32)
-            parts.append(new[column.codes])
-        codes = np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
-        return Column(codes, tuple(index))
+        def __getattr__(self, name: str) -> Any:
+            # A slot that is empty: `kinds` of a batch made by columns, or a text of one made by kinds.
+            if name == "kinds":
+                return None
+            if self.kinds is None or name not in CallKind._fields:
+                raise AttributeError(f"a batch of calls has no {name!r}")
+            column = self.kinds.column(name)
+            object.__setattr__(self, name, column)
+            return column
 
 
 @dataclass(frozen=True, slots=True)
-class CallBatch:
+class CallBatch(_OfKinds):
     """Model calls as columns, all of length n.
 
     Token counts are whole numbers >= 0. `input_tokens` includes cache reads and writes, `output_tokens`
@@ -128,11 +99,18 @@ class CallBatch:
 
     def __post_init__(self) -> None:
         n = len(self.input_tokens)
-        for field in fields(self):
-            if len(getattr(self, field.name)) != n:
-                raise ValueError(
-                    f"column {field.name} has {len(getattr(self, field.name))} rows, input_tokens has {n}"
-                )
+        for name in COLUMNS:
+            if len(getattr(self, name)) != n:
+                raise ValueError(f"column {name} has {len(getattr(self, name))} rows, input_tokens has {n}")
+
+    @classmethod
+    def of_kinds(cls, kinds: Kinds, numbers: Mapping[str, Any]) -> CallBatch:
+        """Calls that are known by their kinds. `numbers`: every column that is no text, of equal length."""
+        batch = cls.__new__(cls)
+        for name, column in numbers.items():
+            object.__setattr__(batch, name, column)
+        object.__setattr__(batch, "kinds", kinds)
+        return batch
 
     @classmethod
     def of(cls, n: int, **columns: Any) -> CallBatch:
@@ -142,32 +120,35 @@ class CallBatch:
         number for all rows. `has_usage` is True unless given. Raises ValueError for unknown columns or
         lengths that differ.
         """
-        known = {field.name for field in fields(cls)}
+        known = set(COLUMNS)
         if unknown := set(columns) - known:
             raise ValueError(f"unknown columns {sorted(unknown)}; allowed: {sorted(known)}")
         columns.setdefault("has_usage", True)
         made: dict[str, Any] = {}
-        for field in fields(cls):
-            value = columns.get(field.name)
-            if field.type == "Column":
+        for name, kind in COLUMNS.items():
+            value = columns.get(name)
+            if kind == "Column":
                 if isinstance(value, Column):
-                    made[field.name] = value
+                    made[name] = value
                 elif value is None or isinstance(value, str):
-                    made[field.name] = Column.constant(value or "", n)
+                    made[name] = Column.constant(value or "", n)
                 else:
-                    made[field.name] = Column.of(value)
+                    made[name] = Column.of(value)
             else:
-                dtype, empty = _NUMERIC[str(field.type)]
+                dtype, empty = _NUMERIC[kind]
                 filled = empty if value is None else value
-                made[field.name] = np.array(np.broadcast_to(np.asarray(filled, dtype=dtype), n))
+                made[name] = np.array(np.broadcast_to(np.asarray(filled, dtype=dtype), n))
         return cls(**made)
 
     def take(self, rows: Ints | Flags) -> CallBatch:
         """The chosen rows."""
+        if self.kinds is not None:
+            kinds = Kinds(self.kinds.of_row[rows], self.kinds.kinds)
+            return CallBatch.of_kinds(kinds, {name: getattr(self, name)[rows] for name in NUMBERS})
         taken: dict[str, Any] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            taken[field.name] = value.take(rows) if isinstance(value, Column) else value[rows]
+        for name in COLUMNS:
+            value = getattr(self, name)
+            taken[name] = value.take(rows) if isinstance(value, Column) else value[rows]
         return CallBatch(**taken)
 
     @classmethod
@@ -178,9 +159,9 @@ class CallBatch:
         if not batches:
             return cls.of(0)
         made: dict[str, Any] = {}
-        for field in fields(cls):
-            parts = [getattr(batch, field.name) for batch in batches]
-            made[field.name] = Column.concatenate(parts) if field.type == "Column" else np.concatenate(parts)
+        for name, kind in COLUMNS.items():
+            parts = [getattr(batch, name) for batch in batches]
+            made[name] = Column.concatenate(parts) if kind == "Column" else np.concatenate(parts)
         return cls(**made)
 
 
@@ -189,3 +170,9 @@ _NUMERIC: dict[str, tuple[Any, Any]] = {
     "Floats": (np.float64, np.nan),
     "Flags": (np.bool_, False),
 }
+
+COLUMNS: Mapping[str, str] = {column.name: str(column.type) for column in fields(CallBatch)}
+"""The type of each column of a `CallBatch`."""
+
+NUMBERS: tuple[str, ...] = tuple(name for name, kind in COLUMNS.items() if kind != "Column")
+"""The columns that are no texts."""

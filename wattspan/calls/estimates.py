@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from wattspan.calls.batch import Codes, Column, Floats
+from wattspan.calls.column import Codes, Column, Floats, Ints
 
 
 class Factor(NamedTuple):
@@ -28,8 +28,41 @@ class SpreadClass(NamedTuple):
     """The energy's factors and those of the grid intensity."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Plans:
+    """The plans of a batch's rows: they make all the texts of estimates."""
+
+    of_row: Ints
+    """int64[n]: the plan of each row."""
+    of: Callable[[int], object]
+    """The plan of an index; the same object for every batch."""
+
+
+class _MadeLater:
+    """What a batch has beside its columns."""
+
+    __slots__ = ("later", "plans")
+
+    later: Callable[[], Mapping[str, Any]] | None
+    """Makes the columns that were not made yet."""
+    plans: Plans | None
+    """The plans of the rows, where these outlast the batch."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            # A slot that is empty: of a column that nobody has asked for yet.
+            if name in ("later", "plans"):
+                return None
+            if self.later is None or name not in EstimateBatch.__slots__:
+                raise AttributeError(f"a batch of estimates has no {name!r}")
+            for made, column in self.later().items():
+                object.__setattr__(self, made, column)
+            return object.__getattribute__(self, name)
+
+
 @dataclass(frozen=True, slots=True)
-class EstimateBatch:
+class EstimateBatch(_MadeLater):
     """Energy and carbon as columns, all of length n; NaN where there is no figure, never zero for "unknown".
 
     Energy is at the facility boundary (accelerator, host, idle share and data-centre overhead), in kWh.
@@ -85,6 +118,29 @@ class EstimateBatch:
     """lifecycle | direct, the same for the whole batch."""
     edition: str
     """Label of the methodology edition, such as 2026.11."""
+
+    @classmethod
+    def with_columns_later(
+        cls, columns: Mapping[str, Any], later: Callable[[], Mapping[str, Any]], plans: Plans | None
+    ) -> EstimateBatch:
+        """A batch of `columns`; the others are made by `later()` when one of them is first asked for."""
+        batch = cls.__new__(cls)
+        for name, column in columns.items():
+            object.__setattr__(batch, name, column)
+        object.__setattr__(batch, "later", later)
+        object.__setattr__(batch, "plans", plans)
+        return batch
+
+    def take(self, rows: Ints) -> EstimateBatch:
+        """The chosen rows."""
+        taken: dict[str, Any] = {}
+        for column in fields(self):
+            value = getattr(self, column.name)
+            if isinstance(value, Column):
+                taken[column.name] = value.take(rows)
+            else:
+                taken[column.name] = value[rows] if isinstance(value, np.ndarray) else value
+        return EstimateBatch(**taken)
 
     def __len__(self) -> int:
         return len(self.energy_kwh)

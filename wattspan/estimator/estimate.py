@@ -7,12 +7,13 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from wattspan.calls import CallBatch, Column, EstimateBatch
-from wattspan.calls.batch import MOST_TOKENS, Flags, Floats, Ints
+from wattspan.calls import CallBatch, CallKind, Column, EstimateBatch, Kinds, Plans
+from wattspan.calls.batch import MOST_TOKENS, Codes, Flags, Floats, Ints
 from wattspan.estimator.deployments import Deployment
 from wattspan.estimator.energy import Coefficients, Number, gpu_energy_j
 from wattspan.estimator.kinds import distinct, with_hours
@@ -26,8 +27,10 @@ from wattspan.places import Places, is_own_machine
 CHUNK_ROWS = 65_536
 """Rows estimated at a time: their columns stay in the processor's cache."""
 
-MOST_TABLES = 64
-"""Sets of plans whose tables are kept from batch to batch."""
+MOST_PLANS = 4_096
+"""Plans whose constants are kept from batch to batch."""
+MOST_KINDS = 65_536
+"""Kinds of calls whose plans are kept."""
 
 BASES = ("", "measured", "reported", "modelled", "no_usage", "failed")
 MEASURED, REPORTED, MODELLED, NO_USAGE, FAILED = range(1, 6)
@@ -167,7 +170,9 @@ class Estimator:
             self.edition.folder, factor_type=cast(FactorType, factor_type), resolution=resolution
         )
         self.planner = Planner(self.edition, self.places, self.grid, deployments)
-        self._tables: dict[tuple[int, ...], _PlanTable] = {}
+        self._constants = _Constants()
+        self._plan_of_kind: dict[tuple[int, int], tuple[CallKind, Plan | None]] = {}
+        self._year = (0, 0, 0)
         self._label = self.edition.label
         self._is_hourly = resolution == "typical-hour"
         # Asked once: a look at the protocol costs more than a whole estimate of one call may.
@@ -302,96 +307,99 @@ class Estimator:
         """Estimate a batch, row for row. Rows without tokens get no figure (NaN), never zero."""
         n = len(calls)
         plan_of_row, plans = self.plans(calls)
-        hours = None
+        constants, hours = self._constants, None
         if self._live is not None:
             hours = self._live.hourly([plan.place for plan in plans], plan_of_row, calls.start_unix_ns)
             plan_of_row, plans = with_hours(plan_of_row, plans, hours)
-        numbers = {name: np.empty(n) for name in _NUMBERS}
-        basis = np.empty(n, dtype=np.int32)
-        table = self._table(plans)
-        for begin in range(0, n, CHUNK_ROWS):
+            # Plans of an hour are made for the batch, and of no use to the next.
+            constants = _Constants()
+        lines = constants.lines(plans)
+        chunks = []
+        for begin in range(0, max(n, 1), CHUNK_ROWS):
             rows = slice(begin, min(begin + CHUNK_ROWS, n))
-            self._fill(calls, rows, plan_of_row[rows], table, hours, numbers, basis)
-        has_energy = basis <= MODELLED
-        is_reported = basis < MODELLED
-
-        tier_row = np.where(has_energy, np.where(is_reported, 1, plan_of_row + 2), 0)
-        by_plan: dict[str, Any] = {name: column.take(plan_of_row) for name, column in table.texts.items()}
-        return EstimateBatch(
-            **cast(dict[str, Any], numbers),
-            basis=Column(basis, BASES),
-            tier=table.tier.take(tier_row),
-            **by_plan,
-            spread=(plan_of_row * 2 + is_reported).astype(np.int32),
-            spreads=table.spreads,
-            signal=self.grid.kind.signal,
-            factor_type=self.grid.kind.factor_type,
-            edition=self._label,
+            of_row = constants.gathered(lines[plan_of_row[rows]])
+            chunks.append(self._chunk(calls, rows, of_row, plan_of_row[rows], plans, hours))
+        columns = chunks[0] if len(chunks) == 1 else _below_one_another(chunks, n)
+        basis = columns.pop("basis")
+        return EstimateBatch.with_columns_later(
+            {
+                **columns,
+                "basis": Column(basis, BASES),
+                "signal": self.grid.kind.signal,
+                "factor_type": self.grid.kind.factor_type,
+                "edition": self._label,
+            },
+            partial(_of_plans, plan_of_row, plans, basis),
+            None if self._live is not None else Plans(plan_of_row, plans.__getitem__),
         )
 
-    def _fill(
+    def _chunk(
         self,
         calls: CallBatch,
         rows: slice,
+        k: _Gathered,
         plan: Ints,
-        table: _PlanTable,
+        plans: Sequence[Plan],
         hours: HourlyValues | None,
-        numbers: dict[str, Floats],
-        basis: Any,
-    ) -> None:
+    ) -> dict[str, Any]:
+        """The columns of `rows` that hang on numbers."""
         n_in = calls.input_tokens[rows].astype(np.float64)
         n_cached = calls.cache_read_tokens[rows].astype(np.float64)
         n_out = calls.output_tokens[rows].astype(np.float64)
-        server, facility = table.server_factor[plan], table.facility_factor[plan]
-        prefill, decode, host, overhead = energy_parts(
-            table.coefficients(plan), server, facility, n_in, n_cached, n_out
-        )
-        it_kwh = prefill + decode + host
+        coefficients = Coefficients(*(cast(float, values) for values in k[: len(_COEFFICIENTS)]))
+        server, facility, pue, embodied_g_per_gpu_kwh, water_ml_per_it_kwh, intensity, *g90 = k[
+            len(_COEFFICIENTS) :
+        ]
+        energy_g90, carbon_g90, reported_energy_g90, reported_carbon_g90 = g90
+        prefill, decode, host, overhead = energy_parts(coefficients, server, facility, n_in, n_cached, n_out)
+        gpu_kwh = prefill + decode
+        it_kwh = gpu_kwh + host
         energy = it_kwh + overhead
-        embodied = (prefill + decode) * (J_PER_KWH * table.embodied_g_per_gpu_j)[plan]
-        water = it_kwh * table.water_ml_per_it_kwh[plan]
-        intensity = table.intensity_g_per_kwh[plan]
-        energy_g90, carbon_g90 = table.energy_g90[plan], table.carbon_g90[plan]
-        pue = table.pue[plan]
+        embodied = gpu_kwh * embodied_g_per_gpu_kwh
+        water = it_kwh * water_ml_per_it_kwh
 
         reported = calls.reported_energy_kwh[rows]
         is_reported = reported > 0
         is_modelled = calls.has_usage[rows] & (energy > 0) & ~is_reported
-        basis[rows] = np.where(is_modelled, MODELLED, np.where(calls.is_error[rows], FAILED, NO_USAGE))
-        if not is_modelled.all():
+        if is_modelled.all():
+            basis = np.full(len(energy), MODELLED, dtype=np.int32)
+        else:
+            basis = np.where(is_modelled, MODELLED, np.where(calls.is_error[rows], FAILED, NO_USAGE))
+            basis[is_reported] = np.where(calls.is_measured[rows][is_reported], MEASURED, REPORTED)
+            basis = basis.astype(np.int32)
             for values in (prefill, decode, host, overhead, embodied, water, pue):
                 values[~is_modelled] = np.nan
             energy = np.where(is_modelled, energy, np.where(is_reported, reported, np.nan))
-            basis[rows][is_reported] = np.where(calls.is_measured[rows][is_reported], MEASURED, REPORTED)
-            energy_g90 = np.where(is_reported, table.reported_energy_g90[plan], energy_g90)
-            carbon_g90 = np.where(is_reported, table.reported_carbon_g90[plan], carbon_g90)
+            energy_g90 = np.where(is_reported, reported_energy_g90, energy_g90)
+            carbon_g90 = np.where(is_reported, reported_carbon_g90, carbon_g90)
         if self._is_hourly:
-            intensity *= self.grid.hour_factors(
-                table.shape_zones, plan.astype(np.int32), calls.start_unix_ns[rows]
-            )
+            zones = [plan.intensity.shape_zone for plan in plans]
+            intensity *= self.grid.hour_factors(zones, plan.astype(np.int32), calls.start_unix_ns[rows])
         if hours is not None:
             intensity = np.where(hours.codes[rows] >= 0, hours.g_per_kwh[rows], intensity)
         co2e = energy * intensity
-        for name, values in (
-            ("energy_kwh", energy),
-            ("energy_kwh_low", energy / energy_g90),
-            ("energy_kwh_high", energy * energy_g90),
-            ("prefill_kwh", prefill),
-            ("decode_kwh", decode),
-            ("host_kwh", host),
-            ("overhead_kwh", overhead),
-            ("co2e_g", co2e),
-            ("co2e_g_low", co2e / carbon_g90),
-            ("co2e_g_high", co2e * carbon_g90),
-            ("embodied_g", embodied),
-            ("water_ml", water),
-            ("pue", pue),
-            ("intensity_g_per_kwh", intensity),
-        ):
-            numbers[name][rows] = values
+        return {
+            "energy_kwh": energy,
+            "energy_kwh_low": energy / energy_g90,
+            "energy_kwh_high": energy * energy_g90,
+            "prefill_kwh": prefill,
+            "decode_kwh": decode,
+            "host_kwh": host,
+            "overhead_kwh": overhead,
+            "co2e_g": co2e,
+            "co2e_g_low": co2e / carbon_g90,
+            "co2e_g_high": co2e * carbon_g90,
+            "embodied_g": embodied,
+            "water_ml": water,
+            "pue": pue,
+            "intensity_g_per_kwh": intensity,
+            "basis": basis,
+        }
 
     def plans(self, calls: CallBatch) -> tuple[Ints, list[Plan]]:
         """The plan of each row as an index int64[n] into the list of distinct plans."""
+        if calls.kinds is not None and (found := self._plans_of_kinds(calls.kinds, calls.start_unix_ns)):
+            return found
         year = np.where(
             calls.start_unix_ns > 0,
             calls.start_unix_ns.astype("datetime64[ns]").astype("datetime64[Y]").astype(np.int64) + 1970,
@@ -414,12 +422,37 @@ class Estimator:
         *texts, day = ([column.names[code] for code in column.codes[first].tolist()] for column in columns)
         flags, of_year = calls.is_self_hosted[first].tolist(), year[first].tolist()
         keys = zip(*texts, flags, of_year, day, strict=True)
-        plans = [self.planner.plan(PlanKey(*key)) for key in keys]
-        # an order of their own, whatever the rows': batches of the same kinds of call find their table again
-        order = sorted(range(len(plans)), key=lambda index: id(plans[index]))
-        rank = np.empty(len(plans), dtype=np.int64)
-        rank[order] = np.arange(len(plans))
-        return rank[plan_of_row], [plans[index] for index in order]
+        return plan_of_row, [self.planner.plan(PlanKey(*key)) for key in keys]
+
+    def _plans_of_kinds(self, kinds: Kinds, start_unix_ns: Ints) -> tuple[Ints, list[Plan]] | None:
+        """As `plans`, where all calls are of one year and every id among them always meant the same model."""
+        if not len(start_unix_ns):
+            return None
+        first, last = int(start_unix_ns.min()), int(start_unix_ns.max())
+        year, until = 0, 1
+        if first > 0:
+            if not self._year[1] <= first < self._year[2]:
+                self._year = _year_of(first)
+            year, _, until = self._year
+        if last >= until:
+            return None
+        if len(self._plan_of_kind) >= MOST_KINDS:
+            self._plan_of_kind.clear()
+        plans = []
+        for kind in kinds.kinds:
+            known = self._plan_of_kind.get((id(kind), year))
+            if known is None:
+                # The kind is kept with its plan, so its id cannot be given to another meanwhile.
+                plan = None
+                if not any(
+                    self.planner.changes(name, "") for name in (kind.model, kind.request_model) if name
+                ):
+                    plan = self.planner.plan(PlanKey(*kind, year=year))
+                known = self._plan_of_kind[id(kind), year] = kind, plan
+            if known[1] is None:
+                return None
+            plans.append(known[1])
+        return kinds.of_row.astype(np.int64), plans
 
     def _days(self, calls: CallBatch) -> Column:
         """For ids whose meaning changed, the day since which each call's id meant what it meant then."""
@@ -436,47 +469,96 @@ class Estimator:
                 names.extend(starts)
         return Column(codes, tuple(names))
 
-    def _table(self, plans: list[Plan]) -> _PlanTable:
-        key = tuple(map(id, plans))
-        found = self._tables.get(key)
-        if found is None:
-            if len(self._tables) >= MOST_TABLES:
-                self._tables.clear()
-            # the table holds its plans, so none of these ids can be given to another while it is kept
-            found = self._tables[key] = _PlanTable(plans)
-        return found
+
+class _Constants:
+    """The constants of the plans met, one line a plan, to be gathered by row."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all plans."""
+        self._line_of_plan: dict[int, int] = {}
+        self._plans: list[Plan] = []
+        self._table = np.empty((len(_COEFFICIENTS) + len(_FACTORS), 64))
+
+    def lines(self, plans: Sequence[Plan]) -> Ints:
+        """The line of each plan."""
+        known = self._line_of_plan
+        if len(known) > MOST_PLANS:
+            self.clear()
+            known = self._line_of_plan
+        lines = [known.get(id(plan), -1) for plan in plans]
+        if -1 in lines:
+            lines = [self._line(plan) for plan in plans]
+        return np.array(lines, dtype=np.int64)
+
+    def _line(self, plan: Plan) -> int:
+        # The plan is kept, so its id cannot be given to another meanwhile.
+        line = self._line_of_plan.setdefault(id(plan), len(self._plans))
+        if line == len(self._plans):
+            self._plans.append(plan)
+            if line == self._table.shape[1]:
+                self._table = np.concatenate([self._table, np.empty_like(self._table)], axis=1)
+            of_plan = [getattr(plan.coefficients, name) for name in _COEFFICIENTS]
+            self._table[:, line] = [*of_plan, *(factor(plan) for factor in _FACTORS.values())]
+        return line
+
+    def gathered(self, lines: Ints) -> _Gathered:
+        """The constants of each row: one array a constant."""
+        return list(self._table.take(lines, axis=1))
 
 
-class _PlanTable:
-    """The constants of a batch's plans as arrays, one element a plan, to be gathered by row."""
+_Gathered = list[Floats]
 
-    def __init__(self, plans: list[Plan]) -> None:
-        self._plans = plans
-        self.spreads = tuple(spread for plan in plans for spread in (plan.spread, plan.reported_spread))
-        self.tier = Column.of(["", "metered_node", *(plan.tier for plan in plans)])
-        self.texts = {name: Column.of(map(text, plans)) for name, text in _TEXTS.items()}
-        self.shape_zones = [plan.intensity.shape_zone for plan in plans]
-        self._coefficients = [
-            np.array([getattr(plan.coefficients, field.name) for plan in plans])
-            for field in fields(Coefficients)
-        ]
-        self.server_factor = np.array([plan.server_factor for plan in plans])
-        self.facility_factor = np.array([plan.facility_factor for plan in plans])
-        self.pue = np.array([plan.pue for plan in plans])
-        self.embodied_g_per_gpu_j = np.array([plan.embodied_g_per_gpu_j for plan in plans])
-        self.water_ml_per_it_kwh = np.array([plan.water_ml_per_it_kwh for plan in plans])
-        self.intensity_g_per_kwh = np.array([plan.intensity.g_per_kwh for plan in plans])
-        self.energy_g90 = np.array([plan.energy_g90 for plan in plans])
-        self.carbon_g90 = np.array([plan.carbon_g90 for plan in plans])
-        self.reported_energy_g90 = np.array([plan.reported_energy_g90 for plan in plans])
-        self.reported_carbon_g90 = np.array([plan.reported_carbon_g90 for plan in plans])
 
-    def coefficients(self, plan_of_row: Ints) -> Coefficients:
-        """The coefficients of each row: every field an array."""
-        return Coefficients(*(cast(float, values[plan_of_row]) for values in self._coefficients))
+def _of_plans(plan_of_row: Ints, plans: Sequence[Plan], basis: Codes) -> dict[str, Any]:
+    """The columns of a batch that hang on the plans of its rows alone."""
+    is_reported = basis < MODELLED
+    tier = Column.of(["", "metered_node", *(plan.tier for plan in plans)])
+    tier_row = np.where(basis <= MODELLED, np.where(is_reported, 1, plan_of_row + 2), 0)
+    texts = {name: Column.of(map(text, plans)).take(plan_of_row) for name, text in _TEXTS.items()}
+    return {
+        **texts,
+        "tier": tier.take(tier_row),
+        "spread": (plan_of_row * 2 + is_reported).astype(np.int32),
+        "spreads": tuple(spread for plan in plans for spread in (plan.spread, plan.reported_spread)),
+    }
+
+
+def _below_one_another(chunks: Sequence[dict[str, Any]], n: int) -> dict[str, Any]:
+    columns = {}
+    for name, first in chunks[0].items():
+        columns[name] = column = np.empty(n, dtype=first.dtype)
+        begin = 0
+        for chunk in chunks:
+            values = chunk.pop(name)
+            column[begin : begin + len(values)] = values
+            begin += len(values)
+    return columns
+
+
+def _year_of(unix_ns: int) -> tuple[int, int, int]:
+    """The year (UTC) of a point in time, its first nanosecond and that of the next year."""
+    year = dt.datetime.fromtimestamp(unix_ns // 10**9, dt.UTC).year
+    begin, end = (int(np.datetime64(f"{one}-01-01", "ns").astype(np.int64)) for one in (year, year + 1))
+    return year, begin, end
 
 
 _KEY_COLUMNS = PlanKey._fields[:-3]
+_COEFFICIENTS = tuple(coefficient.name for coefficient in fields(Coefficients))
+_FACTORS: dict[str, Callable[[Plan], float]] = {
+    "server": lambda plan: plan.server_factor,
+    "facility": lambda plan: plan.facility_factor,
+    "pue": lambda plan: plan.pue,
+    "embodied_g_per_gpu_kwh": lambda plan: J_PER_KWH * plan.embodied_g_per_gpu_j,
+    "water_ml_per_it_kwh": lambda plan: plan.water_ml_per_it_kwh,
+    "intensity_g_per_kwh": lambda plan: plan.intensity.g_per_kwh,
+    "energy_g90": lambda plan: plan.energy_g90,
+    "carbon_g90": lambda plan: plan.carbon_g90,
+    "reported_energy_g90": lambda plan: plan.reported_energy_g90,
+    "reported_carbon_g90": lambda plan: plan.reported_carbon_g90,
+}
 _TEXTS: dict[str, Callable[[Plan], str]] = {
     "model": lambda plan: plan.model.id if plan.model else "",
     "region": lambda plan: plan.place.label,
@@ -487,4 +569,3 @@ _TEXTS: dict[str, Callable[[Plan], str]] = {
     "grid_accounting": lambda plan: plan.intensity.accounting,
     "grid_reason": lambda plan: plan.intensity.reason,
 }
-_NUMBERS = tuple(field.name for field in fields(EstimateBatch) if field.type == "Floats")

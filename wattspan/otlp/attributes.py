@@ -14,7 +14,7 @@ import numpy as np
 
 from wattspan.calls import Column, EstimateBatch
 from wattspan.calls.batch import Flags, Floats
-from wattspan.otlp.wire.encode import AttributeColumn
+from wattspan.otlp.wire.encode import AttributeColumn, encode_attributes
 from wattspan.otlp.wire.keyset import OWN_PREFIX
 
 Profile = Literal["genai", "wattspan", "both"]
@@ -230,6 +230,12 @@ def _duplicate_texts(key: str, owners: Sequence[int], edition: str) -> Column:
     if key == DUPLICATE_OF:
         return Column.of(f"{owner:016x}" if owner else "" for owner in owners)
     return Column.constant({BASIS: DUPLICATE, EDITION: edition}.get(key, ""), len(owners))
+
+
+def of_duplicate(owner: int, edition: str) -> bytes:
+    """The attributes of a duplicate as `written` has them; `owner`: span id of its owner, 0 = unknown."""
+    said = {BASIS: DUPLICATE, EDITION: edition, DUPLICATE_OF: f"{owner:016x}" if owner else ""}
+    return encode_attributes((key, said[key]) for key in OWN_KEYS if said.get(key))
 
 
 def _where(keep: Flags, values: Values) -> Values:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
@@ -13,13 +13,15 @@ from wattspan.calls import CallBatch, Column, EstimateBatch
 from wattspan.calls.batch import Flags, Floats, Ints
 from wattspan.estimator import Estimator
 from wattspan.otlp.attributes import OWN_KEYS, Detail, Profile, as_json, written
-from wattspan.otlp.dialects import CALL, DIALECT_KEYS, Reading, read
+from wattspan.otlp.dialects import CALL, DIALECT_KEYS, KindReader, Reading
 from wattspan.otlp.earlier import as_first_read, carries_foreign_report, is_there_already, stale
 from wattspan.otlp.json_text import JsonText
 from wattspan.otlp.owners import OwnerMemory, Ownership, decide
 from wattspan.otlp.pieces import MessageProblem, Piece, readable, scanned
 from wattspan.otlp.problems import Problem
+from wattspan.otlp.templates import Templates
 from wattspan.otlp.wire import (
+    IMPLEMENTATION,
     OWN_PREFIX,
     Additions,
     AttributeColumn,
@@ -30,6 +32,9 @@ from wattspan.otlp.wire import (
     encode_columns,
     splice,
 )
+
+if IMPLEMENTATION == "cython":
+    from wattspan.otlp.wire._splice import append
 
 KEYS: Final = KeySet(tuple(dict.fromkeys((*DIALECT_KEYS, *OWN_KEYS))))
 """What is scanned for: what the dialects read, and our own keys, to see what is there already."""
@@ -81,6 +86,8 @@ class Enricher:
         self.profile = profile
         self.detail = detail
         self.memory = OwnerMemory() if memory is None else memory
+        self._reader = KindReader()
+        self._templates = Templates(profile, detail)
 
     def protobuf(self, messages: Sequence[bytes]) -> Iterator[Enriched]:
         """Enrich protobuf messages (TracesData, ExportTraceServiceRequest); all together form one window.
@@ -124,25 +131,42 @@ class Enricher:
     def _protobuf(
         self, table: SpanTable, pieces: list[Piece], n: int, problems: list[MessageProblem]
     ) -> Enriched:
-        bounds = np.cumsum([0, *(len(piece.data) for piece in pieces if piece.is_good)])
-        first_rows = np.searchsorted(table.start, bounds).tolist()
         result = self._estimated(table, problems)
-        edits = self._edits(result)
+        edit = self._appending(result) or self._edits(result).protobuf
         outputs: list[list[bytes]] = [[] for _ in range(n)]
-        place = 0
+        first = begin = 0
         for piece in pieces:
             data = piece.data
             if piece.is_good:
-                rows = slice(first_rows[place], first_rows[place + 1])
-                place += 1
+                begin += len(data)
+                last = table.rows_before(begin)
                 try:
-                    data = edits.protobuf(data, rows)
+                    data = edit(data, first, last)
                 except WireError as error:
                     # All was scanned before, so this is the length: 2 GiB with our attributes.
                     problems.append((piece.message, Problem(f"not enriched: {error.what}", offset=0)))
+                first = last
             outputs[piece.message].append(data)
         result.messages.extend(parts[0] if len(parts) == 1 else b"".join(parts) for parts in outputs)
         return result
+
+    def _appending(self, found: Enriched) -> _Edit | None:
+        """The usual case: the kernel scanned the spans, and they carry nothing of ours."""
+        table = found.table
+        if table.scanned is None or table.carries_own:
+            return None
+        rows = found.reading.rows
+        duplicates = found.duplicates
+        additions = self._templates.additions(
+            found.estimates,
+            rows if len(found.owners) == len(rows) else rows[found.owners],
+            rows[duplicates] if len(duplicates) else duplicates,
+            found.ownership.owner_span_id[duplicates].tolist() if len(duplicates) else [],
+            table.n,
+        )
+        if additions is None:
+            return None
+        return lambda data, first, last: append(data, additions, first, last - first)
 
     def json(self, messages: Sequence[bytes]) -> Iterator[Enriched]:
         """Enrich OTLP JSON texts; all together form one window, or several where they have many spans.
@@ -172,11 +196,14 @@ class Enricher:
         return result
 
     def _estimated(self, table: SpanTable, problems: list[MessageProblem]) -> Enriched:
-        reading = read(as_first_read(table))
+        reading = self._reader.read(as_first_read(table) if table.carries_own else table)
         ownership = decide(table, reading, self.memory)
         owners = np.flatnonzero(ownership.is_owner)
-        duplicates = np.flatnonzero(~ownership.is_owner & (reading.role == CALL))
-        calls = ownership.calls.take(owners)
+        if len(owners) == len(reading):
+            duplicates, calls = owners[:0], ownership.calls
+        else:
+            duplicates = np.flatnonzero(~ownership.is_owner & (reading.role == CALL))
+            calls = ownership.calls.take(owners)
         problems.extend(
             (
                 -1,
@@ -251,8 +278,9 @@ class _Edits:
             additions[row] = ""
         return additions
 
-    def protobuf(self, data: bytes, rows: slice) -> bytes:
-        """`data`, whose spans are `rows` of the table, edited."""
+    def protobuf(self, data: bytes, first: int, last: int) -> bytes:
+        """`data`, whose spans are rows `first` to `last` - 1 of the table, edited."""
+        rows = slice(first, last)
         is_edited = self._is_edited[rows]
         if not is_edited.any():
             return data
@@ -276,6 +304,10 @@ class _Edits:
             return _PREFIXED_SET if keeps[span] else _OWN_SET
 
         return text.spliced(self._json[rows], cut_from)
+
+
+_Edit = Callable[[bytes, int, int], bytes]
+"""Edits a message whose spans are some rows of a table: from the first to before the last."""
 
 
 def _take(values: object, rows: Flags) -> Column | Floats:

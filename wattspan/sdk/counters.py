@@ -13,8 +13,8 @@ from opentelemetry.metrics import MeterProvider, get_meter
 from wattspan import __version__
 from wattspan.calls import CallBatch, EstimateBatch
 from wattspan.calls.batch import Flags
+from wattspan.calls.combinations import combinations
 from wattspan.otlp.wire.table import SpanIds
-from wattspan.sdk.combinations import combinations
 from wattspan.sdk.forks import start_afresh_in_children
 
 J_PER_KWH: Final = 3.6e6

@@ -12,13 +12,13 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from wattspan.calls import CallBatch, Column, EstimateBatch
+from wattspan.calls.combinations import combinations
 from wattspan.otlp.attributes import GENAI_KEYS, OWN_KEYS, written
 from wattspan.otlp.earlier import carries_foreign_report, is_there_already, stale
 from wattspan.otlp.enrich import Enricher
 from wattspan.otlp.owners import OwnerMemory
 from wattspan.otlp.wire import AttributeColumn, SpanTable
 from wattspan.otlp.wire.table import SpanIds
-from wattspan.sdk.combinations import combinations
 from wattspan.sdk.settings import Ready
 
 _PREFIXED_KEYS: Final = tuple(key for key in OWN_KEYS if key not in GENAI_KEYS)

@@ -1,6 +1,7 @@
 """Dialects: what each instrumentation calls things, as a table, and the reader that applies it."""
 
 from wattspan.otlp.dialects.counts import Problem
+from wattspan.otlp.dialects.kinds import KindReader
 from wattspan.otlp.dialects.reader import Reading, read
 from wattspan.otlp.dialects.roles import AGGREGATE, CALL
 from wattspan.otlp.dialects.table import Dialect, Table, TableError, table
@@ -13,6 +14,7 @@ __all__ = [
     "CALL",
     "DIALECT_KEYS",
     "Dialect",
+    "KindReader",
     "Problem",
     "Reading",
     "Table",

@@ -84,6 +84,11 @@ class Fits:
         return dialects
 
 
+def named_scope(scope: bytes) -> bool:
+    """Whether a dialect of this scope name looks at the names of its spans."""
+    return any(dialect.named or dialect.names for dialect in _of_scope(scope).rows)
+
+
 def matches(text: bytes, patterns: Sequence[str]) -> bool:
     """Whether `text`, in lower case, matches one of the patterns."""
     word = text[:LONGEST_NAME_BYTES].decode("utf-8", "replace").strip().lower()

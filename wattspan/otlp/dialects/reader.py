@@ -78,6 +78,34 @@ def read(spans: SpanTable) -> Reading:
     return _Reader(spans, table()).read()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Traits:
+    """What spans are, but for the numbers they carry; all arrays as long as the table they were read from."""
+
+    calls: CallBatch
+    """Texts and flags of the spans as calls; tokens, times and energies in it mean nothing."""
+    role: Small
+    """int8[n]: CALL, AGGREGATE, or NO_ROLE for spans that are no calls."""
+    cache_outside: Codes
+    """int32[n]: 1 = cached tokens are left out of the input, -1 = they are in it, 0 = the numbers decide."""
+    reasoning_outside: Codes
+    """int32[n]: the same of reasoning tokens and output."""
+    output_is_rest: Flags
+    is_invented: Flags
+    """The token counts were made up by the instrumentation."""
+    is_streaming: Flags
+    is_continuation: Flags
+    reads_objects: Flags
+    """Numbers of the span are in the text of an object, or something on it could not be used."""
+    dialect: Codes
+    """int32[n]: index into the table's `dialects`, -1 where none is for its scope."""
+
+
+def traits(spans: SpanTable) -> Traits:
+    """The traits of `spans`, which must have been scanned for (at least) DIALECT_KEYS."""
+    return _Reader(spans, table()).traits()
+
+
 @dataclass(frozen=True, slots=True)
 class _Usage:
     """Token counts and energy of the calls, one a line."""
@@ -123,6 +151,46 @@ class _Reader:
             is_continuation=is_continuation,
             dialect=self.fits.first(view),
             problems=tuple(self.problems),
+        )
+
+    def traits(self) -> Traits:
+        """What the spans are, but for their numbers, one line a span, calls or not."""
+        view = View(self.spans)
+        roles = find_roles(view, self.fits, self.rules)
+        # Whether an object is read hangs on which counts are there, whatever they are.
+        counts = {
+            field: Count(np.ones(view.n, dtype=np.int64), at >= 0)
+            for field in COUNTS
+            if (at := view.first(field)) is not None
+        }
+        reads_objects = np.zeros(view.n, dtype=np.bool_)
+        for place in view.carried.get("embedded", ()):
+            key = next(key for key in self.rules.embedded if key.key == view.key(place))
+            if key.has_numbers:
+                reads_objects |= (view.at(place) >= 0) & ~self._known(view, key, counts)
+        found = self._embedded(view, counts)
+        cache, reasoning = np.zeros(view.n, dtype=np.int32), np.zeros(view.n, dtype=np.int32)
+        self._mark(view, cache, _cache_outside)
+        self._mark(view, reasoning, _reasoning_outside)
+        is_continuation, start_unix_ns, duration_ns = self._times(view)
+        nothing, no_energy = np.zeros(view.n, dtype=np.int64), np.full(view.n, np.nan)
+        is_nothing = np.zeros(view.n, dtype=np.bool_)
+        usage = _Usage(nothing, nothing, nothing, nothing, nothing, is_nothing, no_energy, is_nothing)
+        rest = self.fits.mask(view, lambda dialect: dialect.output_is_rest)
+        invented = self.fits.mask(view, lambda dialect: dialect.is_invented)
+        has_problems = is_nothing.copy()
+        has_problems[[problem.span for problem in self.problems]] = True
+        return Traits(
+            calls=self._calls(view, np.arange(view.n), roles, usage, found, start_unix_ns, duration_ns),
+            role=roles.role,
+            cache_outside=cache,
+            reasoning_outside=reasoning,
+            output_is_rest=is_nothing if rest is None else rest,
+            is_invented=is_nothing if invented is None else invented,
+            is_streaming=found.streaming(view.truths("streaming")),
+            is_continuation=is_continuation,
+            reads_objects=reads_objects | has_problems,
+            dialect=self.fits.first(view),
         )
 
     # Numbers

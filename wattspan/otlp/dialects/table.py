@@ -145,6 +145,11 @@ class EmbeddedKey:
         """Whether input tokens are among the facts."""
         return any(fact == "input" for fact, _ in self.shape.values())
 
+    @property
+    def has_numbers(self) -> bool:
+        """Whether counts or energies are among the facts."""
+        return any(fact in COUNTS or fact.startswith("energy_") for fact, _ in self.shape.values())
+
 
 @dataclass(frozen=True, slots=True)
 class Table:

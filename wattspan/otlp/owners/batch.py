@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from wattspan.otlp.dialects import AGGREGATE
+from wattspan.calls import Kinds
+from wattspan.otlp.dialects import AGGREGATE, Reading
 from wattspan.otlp.owners.node import Node
-from wattspan.otlp.owners.spans import Flags, Hashes, Spans
+from wattspan.otlp.owners.spans import Codes, Flags, Hashes, Ints, Spans
 
 _ODD: Final = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 _HALF: Final = np.uint64(32)
@@ -19,44 +21,94 @@ _NO_IDS: Final = frozenset((b"", b"none", b"null", b"unknown", b"n/a", b"undefin
 
 def trace_hashes(spans: Spans) -> Hashes:
     """uint64[n]: a hash of each span's trace id."""
-    halves = np.ascontiguousarray(spans.trace_id).view(np.uint64)
+    return _hashes(np.ascontiguousarray(spans.trace_id))
+
+
+def hash_of(trace_id: bytes) -> int:
+    """The hash of one trace id of 16 bytes."""
+    return int(_hashes(np.frombuffer(trace_id, dtype=np.uint8).reshape(1, 16))[0])
+
+
+def _hashes(trace_ids: npt.NDArray[np.uint8]) -> Hashes:
+    halves = trace_ids.view(np.uint64)
     mixed: Hashes = halves[:, 0] * _ODD[0] ^ halves[:, 1]
     mixed = (mixed ^ (mixed >> _HALF)) * _ODD[1]
     return mixed ^ (mixed >> _HALF)
+
+
+class Ids(NamedTuple):
+    """Of each of k calls."""
+
+    span_id: Hashes
+    parent_id: Hashes
+    end_ns: Ints
+    carries: Flags
+    """The span has token counts, or energy."""
+    scope: Codes
+    """Text code of the scope's name."""
+
+
+class ByTrace(NamedTuple):
+    """k calls by trace."""
+
+    order: Ints
+    """int64[k]: call indices, calls of a trace next to one another, in their order within it."""
+    bounds: Ints
+    """int64[groups + 1]: where each trace begins in `order`."""
+    group: Ints
+    """int64[k]: group (trace) of each call."""
+    group_hash: Hashes
+    """uint64[groups]: hash of each trace."""
 
 
 class Batch:
     """Calls in the order of their traces. It keeps no texts but ids and names: it outlives its spans in
     memories."""
 
-    def __init__(self, spans: Spans) -> None:
+    def __init__(
+        self,
+        reading: Spans | Reading,
+        ids: Ids,
+        trace_of: ByTrace,
+        traces: Traces,
+        scopes: Mapping[int, str],
+        responses: tuple[Ints, bytes],
+    ) -> None:
+        """`scopes`: names of the calls' scopes by code. `responses`: as of `Spans.response_texts`."""
+        calls = reading.calls
+        self.order, self.bounds, self.group, self.group_hash = trace_of
+        self.span_id, self.parent_id, self.end_ns, self.carries, self.scope = ids
+        self.traces = traces
+        self.start_ns = calls.start_unix_ns
+        self.is_aggregate: Flags = reading.role == AGGREGATE
+        self.is_error, self.is_continuation = calls.is_error, reading.is_continuation
+        self.input, self.output = calls.input_tokens, calls.output_tokens
+        self._texts = calls.kinds or (calls.operation, calls.model, calls.request_model)
+        self._scopes = scopes
+        self._id_at, self._ids = responses
+
+    @classmethod
+    def of(cls, spans: Spans) -> Batch:
+        """The calls among `spans`."""
         calls, rows = spans.calls, spans.rows
-        self.hashes = trace_hashes(spans)
-        """uint64[n]: of the spans of the table."""
-        self.of_call = self.hashes[rows]
-        self.order = np.argsort(self.of_call, kind="stable")
-        """int64[k]: call indices, calls of a trace next to one another, in their order within it."""
-        in_order = self.of_call[self.order]
+        hashes = trace_hashes(spans)
+        of_call = hashes[rows]
+        order = np.argsort(of_call, kind="stable")
+        in_order = of_call[order]
         is_first = np.ones(len(rows), dtype=np.bool_)
         is_first[1:] = in_order[1:] != in_order[:-1]
-        self.bounds = np.append(is_first.nonzero()[0], len(rows))
-        """int64[groups + 1]: where each trace begins in `order`."""
-        self.group = np.empty(len(rows), dtype=np.int64)
-        """int64[k]: group (trace) of each call."""
-        self.group[self.order] = np.cumsum(is_first) - 1
-        self.span_id, self.parent_id = spans.span_id[rows], spans.parent_span_id[rows]
-        self.start_ns = calls.start_unix_ns
-        self.end_ns = spans.end_unix_ns
-        self.carries: Flags = calls.has_usage | ~np.isnan(calls.reported_energy_kwh)
-        self.is_aggregate: Flags = spans.role == AGGREGATE
-        self.is_error, self.is_continuation = calls.is_error, spans.is_continuation
-        self.input, self.output = calls.input_tokens, calls.output_tokens
-        self.operation, self.model, self.request_model = calls.operation, calls.model, calls.request_model
-        self.scope = spans.scope
-        self._scopes = {code: spans.scope_text(code) for code in np.unique(self.scope).tolist()}
-        text = spans.response_text
-        self.response_ids = [text(code) if code >= 0 else b"" for code in spans.response.tolist()]
-        self.traces = Traces(spans, self.hashes)
+        begins = is_first.nonzero()[0]
+        group = np.empty(len(rows), dtype=np.int64)
+        group[order] = np.cumsum(is_first) - 1
+        carries: Flags = calls.has_usage | ~np.isnan(calls.reported_energy_kwh)
+        return cls(
+            spans,
+            Ids(spans.span_id[rows], spans.parent_span_id[rows], spans.end_unix_ns, carries, spans.scope),
+            ByTrace(order, np.append(begins, len(rows)), group, in_order[begins]),
+            Traces(spans.span_id, spans.parent_span_id, hashes),
+            {code: spans.scope_text(code) for code in np.unique(spans.scope).tolist()},
+            spans.response_texts(),
+        )
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
@@ -70,8 +122,17 @@ class Batch:
         found: list[int] = self.order[self.bounds[group] : self.bounds[group + 1]].tolist()
         return found
 
+    def _names(self, call: int) -> tuple[str, str, str]:
+        """Operation, model and requested model of a call."""
+        if isinstance(self._texts, Kinds):
+            kind = self._texts.kinds[int(self._texts.of_row[call])]
+            return kind.operation, kind.model, kind.request_model
+        operation, model, request_model = self._texts
+        return operation[call], model[call], request_model[call]
+
     def nodes(self, group: int) -> list[Node]:
         """A new node for each call of a group."""
+        calls = self.calls(group)
         return [
             Node(
                 call,
@@ -85,45 +146,41 @@ class Batch:
                 is_continuation=bool(self.is_continuation[call]),
                 input=int(self.input[call]),
                 output=int(self.output[call]),
-                response_id=_id_hash(self.response_ids[call]),
-                operation=self.operation[call],
-                models=_bare_models(self.model[call], self.request_model[call]),
+                response_id=_id_hash(self._ids[int(self._id_at[call]) : int(self._id_at[call + 1])]),
+                operation=operation,
+                models=_bare_models(model, request_model),
                 scope=self._scopes[int(self.scope[call])],
             )
-            for call in self.calls(group)
+            for call, (operation, model, request_model) in zip(calls, map(self._names, calls), strict=True)
         ]
 
     def links(self, group: int) -> dict[int, int]:
         """Parent span id of every span of the group's trace, also of those that are no calls."""
-        return self.traces.links(self.of_call[self.order[self.bounds[group]]])
+        return self.traces.links(int(self.group_hash[group]))
 
 
 class Traces:
-    """All spans by trace; sorted when first asked."""
+    """All spans by trace; sorted when first asked. All arrays are of its n spans."""
 
-    def __init__(self, spans: Spans, hashes: Hashes) -> None:
-        self._span_id, self._parent_id, self._hashes = spans.span_id, spans.parent_span_id, hashes
+    def __init__(self, span_id: Hashes, parent_id: Hashes, hashes: Hashes) -> None:
+        self._span_id, self._parent_id, self.hashes = span_id, parent_id, hashes
         self._sorted: tuple[npt.NDArray[np.intp], Hashes] | None = None
 
     def _in_order(self) -> tuple[npt.NDArray[np.intp], Hashes]:
         if self._sorted is None:
-            order = np.argsort(self._hashes, kind="stable")
-            self._sorted = order, self._hashes[order]
+            order = np.argsort(self.hashes, kind="stable")
+            self._sorted = order, self.hashes[order]
         return self._sorted
 
-    def links(self, trace_hash: np.uint64) -> dict[int, int]:
+    def links(self, trace_hash: int) -> dict[int, int]:
         """Parent span id of every span of a trace, by span id."""
         order, hashes = self._in_order()
-        low, high = np.searchsorted(hashes, trace_hash, "left"), np.searchsorted(hashes, trace_hash, "right")
+        low, high = (
+            np.searchsorted(hashes, np.uint64(trace_hash), "left"),
+            np.searchsorted(hashes, np.uint64(trace_hash), "right"),
+        )
         rows = order[low:high]
         return dict(zip(self._span_id[rows].tolist(), self._parent_id[rows].tolist(), strict=True))
-
-    def distinct(self) -> list[tuple[np.uint64, int]]:
-        """Hash and first row of each trace."""
-        order, hashes = self._in_order()
-        is_first = np.ones(len(hashes), dtype=np.bool_)
-        is_first[1:] = hashes[1:] != hashes[:-1]
-        return list(zip(hashes[is_first], order[is_first].tolist(), strict=True))
 
 
 def _id_hash(text: bytes) -> int:

@@ -6,8 +6,14 @@ from typing import Final
 
 import numpy as np
 
-from wattspan.otlp.owners.batch import Batch
+from wattspan.otlp.dialects import Reading
+from wattspan.otlp.owners.batch import Batch, ByTrace, Ids, Traces
 from wattspan.otlp.owners.spans import Codes, Flags, Hashes, Ints, Spans
+from wattspan.otlp.wire import IMPLEMENTATION, SpanTable
+
+if IMPLEMENTATION == "cython":
+    from wattspan.otlp.owners._look import look
+    from wattspan.otlp.wire._kernel import joined
 
 _DEEPEST: Final = 64
 """Levels of the span tree that the quick look climbs; deeper traces are settled one by one."""
@@ -20,7 +26,10 @@ class Look:
     `is_owner` and `owner_span_id` (one a call), and `copies[i]` repeats `owners[i]`.
     """
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, others: Hashes) -> None:
+        self.batch = batch
+        self.others = others
+        """Hashes of the traces without calls, each once."""
         self.needs_care: Flags = np.zeros(len(batch), dtype=np.bool_)
         self.is_owner: Flags = np.ones(len(batch.span_id), dtype=np.bool_)
         self.owner_span_id: Hashes = batch.span_id.copy()
@@ -28,18 +37,38 @@ class Look:
         self.owners: Ints = np.zeros(0, dtype=np.int64)
 
 
-def quick_look(spans: Spans, batch: Batch) -> Look:
+def scanned_look(table: SpanTable, reading: Reading) -> Look:
+    """As `quick_look`, over spans that the kernel scanned."""
+    found = look(table.scanned, reading)
+    hashes, order, bounds, group, group_hash, span_id, parent_id, end_ns, carries, scope = found[:10]
+    needs_care, is_owner, owner_span_id, copies, owners, span_ids, parent_ids, others, scopes = found[10:]
+    batch = Batch(
+        reading,
+        Ids(span_id, parent_id, end_ns, carries, scope),
+        ByTrace(order, bounds, group, group_hash),
+        Traces(span_ids, parent_ids, hashes),
+        scopes,
+        joined(table.scanned, reading.response_id),
+    )
+    seen = Look.__new__(Look)
+    seen.batch, seen.others, seen.needs_care = batch, others, needs_care
+    seen.is_owner, seen.owner_span_id, seen.copies, seen.owners = is_owner, owner_span_id, copies, owners
+    return seen
+
+
+def quick_look(spans: Spans) -> Look:
     """Decide the traces in which nothing is open to doubt.
 
     That is where each span comes once, every aggregate has a call with usage below it, and, once each call
     that directly holds one other with the same response or tokens is set aside as its copy, the calls left
     are by one instrumentor, none inside another, no response id twice.
     """
-    look = Look(batch)
+    batch = Batch.of(spans)
+    look = Look(batch, np.setdiff1d(batch.traces.hashes, batch.group_hash))
     if len(batch) == len(spans.rows) and not batch.is_aggregate.any():
         return look
     up, is_odd = _nearest_calls(spans, batch)
-    loser, winner = _plain_pairs(up, batch, spans.response)
+    loser, winner = _plain_pairs(up, batch, spans)
     is_left = ~batch.is_aggregate
     is_left[loser] = False
     doubt = is_odd | (is_left & _is_inside(up, is_left)) | (is_left & batch.is_continuation)
@@ -63,13 +92,14 @@ def _nearest_calls(spans: Spans, batch: Batch) -> tuple[Ints, Flags]:
     """For each call, the nearest call or aggregate above it (-1 = none), and whether its trace is odd: a span
     comes twice in it, or its tree is too deep for a quick look."""
     k = len(spans.rows)
-    key = spans.span_id ^ batch.hashes
+    hashes = batch.traces.hashes
+    key = spans.span_id ^ hashes
     order = np.argsort(key, kind="stable")
     in_order = key[order]
     is_odd = np.zeros(k, dtype=np.bool_)
     twice = in_order[1:] == in_order[:-1]
     if twice.any():
-        is_odd |= np.isin(batch.of_call, batch.hashes[order[1:][twice]])
+        is_odd |= np.isin(hashes[spans.rows], hashes[order[1:][twice]])
     call_of_row = np.full(spans.n, -1, dtype=np.int64)
     call_of_row[spans.rows] = np.arange(k)
     up = np.full(k, -1, dtype=np.int64)
@@ -77,7 +107,7 @@ def _nearest_calls(spans: Spans, batch: Batch) -> tuple[Ints, Flags]:
     rows = spans.rows
     for _ in range(_DEEPEST):
         parent = spans.parent_span_id[rows]
-        wanted = parent ^ batch.hashes[rows]
+        wanted = parent ^ hashes[rows]
         place = np.searchsorted(in_order, wanted)
         place[place == len(in_order)] = 0
         found = (in_order[place] == wanted) & (parent != 0)
@@ -91,7 +121,7 @@ def _nearest_calls(spans: Spans, batch: Batch) -> tuple[Ints, Flags]:
     return up, is_odd
 
 
-def _plain_pairs(up: Ints, batch: Batch, ids: Codes) -> tuple[Ints, Ints]:
+def _plain_pairs(up: Ints, batch: Batch, spans: Spans) -> tuple[Ints, Ints]:
     """Pairs of calls, one directly inside the other and alone there, that are one call: (copy, owner)."""
     is_call = ~batch.is_aggregate
     inner = (is_call & (up >= 0)).nonzero()[0]
@@ -99,10 +129,11 @@ def _plain_pairs(up: Ints, batch: Batch, ids: Codes) -> tuple[Ints, Ints]:
         return inner, inner
     kids = np.bincount(up[up >= 0], minlength=len(up))
     outer = up[inner]
+    ids = spans.response
     same_id = (ids[inner] >= 0) & (ids[inner] == ids[outer])
     carries = batch.carries[inner]
     same_tokens = (batch.input[inner] == batch.input[outer]) & (batch.output[inner] == batch.output[outer])
-    codes = batch.model.codes
+    codes = spans.calls.model.codes
     same_failure = (
         ~carries & (batch.is_error[inner] == batch.is_error[outer]) & (codes[inner] == codes[outer])
     )

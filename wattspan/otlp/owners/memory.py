@@ -3,12 +3,13 @@ come."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from wattspan.otlp.owners.batch import Batch
+from wattspan.otlp.owners.batch import Batch, hash_of
 from wattspan.otlp.owners.node import Node
+from wattspan.otlp.owners.recent import Recent
 from wattspan.otlp.owners.settle import Tally, settle
+from wattspan.otlp.owners.spans import Flags, Hashes, Ints
 
 
 @dataclass(slots=True)
@@ -18,19 +19,14 @@ class Trace:
     nodes: list[Node] = field(default_factory=list)
     parent_of: dict[int, int] = field(default_factory=dict)
     """Parent span id of every span seen since the trace is known."""
-    unread: list[tuple[Batch, int]] = field(default_factory=list)
-    """Batches in which nothing had to be decided, and the group of this trace in each: unfolded when it comes
-    again."""
 
-    def __len__(self) -> int:
-        return len(self.nodes) + sum(batch.size(group) for batch, group in self.unread)
+    def unfold(self, batch: Batch, group: int) -> None:
+        """Take over what a batch holds in which nothing had to be decided."""
+        self.add(batch, group)
+        settle(self.nodes, self.parent_of, Tally())
 
-    def unfold(self) -> None:
-        """Bring what `unread` holds into `nodes` and `parent_of`, and let all that was decided stand."""
-        for batch, group in self.unread:
-            self.add(batch, group)
-            settle(self.nodes, self.parent_of, Tally())
-        self.unread.clear()
+    def stand(self) -> None:
+        """Let all that was decided stand."""
         for node in self.nodes:
             node.is_settled, node.call = True, -1
 
@@ -69,14 +65,19 @@ class OwnerMemory:
         """Calls of long traces that were forgotten."""
         self.evicted_links = 0
         """Parent links of long traces that were forgotten."""
-        self.calls = 0
+        self._recent = Recent()
+        self._opened: dict[int, Trace] = {}
+        """Traces that were looked at, by the hash of their id; of the others their batch is known."""
+
+    @property
+    def calls(self) -> int:
         """Calls and aggregates remembered now."""
-        self._traces: OrderedDict[bytes, Trace] = OrderedDict()
+        return self._recent.calls
 
     @property
     def traces(self) -> int:
         """Traces remembered now."""
-        return len(self._traces)
+        return len(self._recent)
 
     @property
     def superseded(self) -> int:
@@ -84,33 +85,49 @@ class OwnerMemory:
         return self.tally.superseded
 
     def __contains__(self, trace_id: bytes) -> bool:
-        return trace_id in self._traces
+        return self.knows(int(hash_of(trace_id)))
 
-    def trace(self, trace_id: bytes) -> Trace:
-        """The trace, made anew if it is not known, and the last to leave from now on."""
-        trace = self._traces.get(trace_id)
+    def knows(self, trace_hash: int) -> bool:
+        """Whether a trace is remembered."""
+        return trace_hash in self._recent
+
+    def known(self, trace_hashes: Hashes) -> Flags | None:
+        """bool[g]: which of the traces are remembered; None where none is."""
+        return self._recent.known(trace_hashes)
+
+    def trace(self, trace_hash: int) -> Trace:
+        """The trace, made anew if it is not known, and the last to leave from now on; all in it stands."""
+        left = self._recent.open(trace_hash)
+        trace = self._opened.get(trace_hash)
         if trace is None:
-            trace = self._traces[trace_id] = Trace()
-        else:
-            self._traces.move_to_end(trace_id)
+            trace = self._opened[trace_hash] = Trace()
+        if left is not None:
+            trace.unfold(*left)
+        trace.stand()
         return trace
 
-    def keep(self, trace: Trace, calls: int = 0) -> None:
-        """Hold the memory to its bounds after `calls` calls were added to `trace`."""
-        self.calls += calls
+    def add(self, batch: Batch, groups: Ints) -> None:
+        """Remember traces that are not known: those of `groups`, in which nothing had to be decided."""
+        sizes = batch.bounds[groups + 1] - batch.bounds[groups]
+        self._recent.add(batch.group_hash[groups], groups, sizes, batch)
+        self._evict()
+
+    def keep(self, trace_hash: int, trace: Trace) -> None:
+        """Hold the memory to its bounds after spans were added to `trace`."""
         surplus = len(trace.nodes) - self.most_calls_of_trace
         if surplus > 0:
             del trace.nodes[:surplus]
-            self.calls -= surplus
             self.evicted_calls += surplus
         surplus = len(trace.parent_of) - self.most_links_of_trace
         if surplus > 0:
             for span in list(trace.parent_of)[:surplus]:
                 del trace.parent_of[span]
             self.evicted_links += surplus
-        while len(self._traces) > self.most_traces or (
-            self.calls > self.most_calls and len(self._traces) > 1
-        ):
-            _, oldest = self._traces.popitem(last=False)
-            self.calls -= len(oldest)
-            self.evicted_traces += 1
+        self._recent.resize(trace_hash, len(trace.nodes))
+        self._evict()
+
+    def _evict(self) -> None:
+        gone, opened = self._recent.evict(self.most_traces, self.most_calls)
+        self.evicted_traces += gone
+        for trace_hash in opened:
+            del self._opened[trace_hash]

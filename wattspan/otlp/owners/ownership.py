@@ -3,7 +3,6 @@ holds."""
 
 from __future__ import annotations
 
-from collections.abc import Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from wattspan.calls import CallBatch
 from wattspan.otlp.dialects import Reading
 from wattspan.otlp.owners.batch import Batch, Traces, trace_hashes
 from wattspan.otlp.owners.facts import supply
-from wattspan.otlp.owners.look import Look, quick_look
+from wattspan.otlp.owners.look import Look, quick_look, scanned_look
 from wattspan.otlp.owners.memory import OwnerMemory
 from wattspan.otlp.owners.node import Node
 from wattspan.otlp.owners.settle import Tally, settle
@@ -40,32 +39,35 @@ def decide(spans: SpanTable, reading: Reading, memory: OwnerMemory | None = None
     the same memory are taken into account, and the calls of this one are remembered; what was told of earlier
     calls stands, so a call whose first span had no usage may be counted twice (`OwnerMemory.superseded`).
     """
-    return decide_among(Spans.of(spans, reading), memory)
+    if spans.scanned is None or not len(reading):
+        return decide_among(Spans.of(spans, reading), memory)
+    return _decided(reading.calls, scanned_look(spans, reading), memory)
 
 
 def decide_among(spans: Spans, memory: OwnerMemory | None = None) -> Ownership:
     """As `decide`, for spans that did not come from a table."""
     if len(spans.rows) == 0:
         if memory is not None and memory.traces:
-            _remember_links(spans, Traces(spans, trace_hashes(spans)), memory)
+            traces = Traces(spans.span_id, spans.parent_span_id, trace_hashes(spans))
+            _remember_links(np.unique(traces.hashes), traces, memory)
         return Ownership(spans.calls, np.zeros(0, np.bool_), np.zeros(0, np.uint64))
-    batch = Batch(spans)
-    look = quick_look(spans, batch)
-    needs_care = look.needs_care
-    trace_ids = _trace_ids(spans, batch) if memory is not None else []
-    if memory is not None:
-        needs_care |= np.array([trace_id in memory for trace_id in trace_ids], dtype=np.bool_)
+    return _decided(spans.calls, quick_look(spans), memory)
+
+
+def _decided(calls: CallBatch, look: Look, memory: OwnerMemory | None) -> Ownership:
+    batch, needs_care = look.batch, look.needs_care
+    if memory is not None and (known := memory.known(batch.group_hash)) is not None:
+        needs_care |= known
     pairs: list[tuple[int, int]] = []
     for group in needs_care.nonzero()[0].tolist():
-        nodes = _settle_group(batch, group, trace_ids[group] if memory is not None else b"", memory)
-        _tell(nodes, look, pairs)
+        _tell(_settle_group(batch, group, memory), look, pairs)
     if memory is not None:
-        for group in (~needs_care).nonzero()[0].tolist():
-            trace = memory.trace(trace_ids[group])
-            trace.unread.append((batch, group))
-            memory.keep(trace, batch.size(group))
-        _remember_links(spans, batch.traces, memory, set(trace_ids))
-    return Ownership(_supplied(spans.calls, batch, look, pairs), look.is_owner, look.owner_span_id)
+        memory.add(batch, (~needs_care).nonzero()[0])
+        if len(look.others):
+            _remember_links(look.others, batch.traces, memory)
+    if pairs or len(look.copies):
+        calls = _supplied(calls, batch, look, pairs)
+    return Ownership(calls, look.is_owner, look.owner_span_id)
 
 
 def _supplied(calls: CallBatch, batch: Batch, look: Look, pairs: list[tuple[int, int]]) -> CallBatch:
@@ -76,16 +78,16 @@ def _supplied(calls: CallBatch, batch: Batch, look: Look, pairs: list[tuple[int,
     return supply(calls, copies, owners)
 
 
-def _settle_group(batch: Batch, group: int, trace_id: bytes, memory: OwnerMemory | None) -> list[Node]:
+def _settle_group(batch: Batch, group: int, memory: OwnerMemory | None) -> list[Node]:
     if memory is None:
         nodes = batch.nodes(group)
         settle(nodes, batch.links(group), Tally())
         return nodes
-    trace = memory.trace(trace_id)
-    trace.unfold()
+    trace_hash = int(batch.group_hash[group])
+    trace = memory.trace(trace_hash)
     nodes = trace.add(batch, group)
     settle(trace.nodes, trace.parent_of, memory.tally)
-    memory.keep(trace, len(nodes))
+    memory.keep(trace_hash, trace)
     return nodes
 
 
@@ -98,19 +100,13 @@ def _tell(nodes: list[Node], look: Look, pairs: list[tuple[int, int]]) -> None:
             pairs.append((node.call, owner.call))
 
 
-def _trace_ids(spans: Spans, batch: Batch) -> list[bytes]:
-    rows = spans.rows[batch.order[batch.bounds[:-1]]]
-    return [row.tobytes() for row in spans.trace_id[rows]]
-
-
-def _remember_links(
-    spans: Spans, traces: Traces, memory: OwnerMemory, settled: Set[bytes] = frozenset()
-) -> None:
+def _remember_links(hashes: Hashes, traces: Traces, memory: OwnerMemory) -> None:
     """Remember the parents of spans without calls, in traces that have calls in memory."""
-    for trace_hash, row in traces.distinct():
-        trace_id = spans.trace_id[row].tobytes()
-        if trace_id in memory and trace_id not in settled:
-            trace = memory.trace(trace_id)
-            trace.unfold()
+    known = memory.known(hashes)
+    if known is None:
+        return
+    for trace_hash in hashes[known].tolist():
+        if memory.knows(trace_hash):
+            trace = memory.trace(trace_hash)
             trace.parent_of.update(traces.links(trace_hash))
-            memory.keep(trace)
+            memory.keep(trace_hash, trace)

@@ -41,6 +41,13 @@ class Spans:
     scope_text: Callable[[int], str]
     """The scope behind such a number."""
 
+    def response_texts(self) -> tuple[Ints, bytes]:
+        """All response ids, one after the other, and where each begins, int64[k + 1]."""
+        ids = [self.response_text(code) if code >= 0 else b"" for code in self.response.tolist()]
+        at = np.zeros(len(ids) + 1, dtype=np.int64)
+        np.cumsum([len(one) for one in ids], out=at[1:])
+        return at, b"".join(ids)
+
     @property
     def n(self) -> int:
         """Number of spans."""

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
-"""`scan`: one pass over the bytes of an OTLP trace request, without the GIL, into a `SpanTable`."""
+"""`scan`: one pass over the bytes of an OTLP trace request, without the GIL; a `SpanTable` shows what it found."""
 
 import os
 from collections.abc import Sequence
@@ -29,11 +29,6 @@ cdef int64_t CELLS = MOST_CELLS
 cdef Secret SECRET
 SECRET.first = int.from_bytes(os.urandom(8), "little")
 SECRET.second = int.from_bytes(os.urandom(8), "little") | 1
-
-# Working memory is kept for the next scan: asking the system for it anew costs more than a scan of 512 spans does.
-cdef enum:
-    KEPT_SCRATCHES = 4
-    KEPT_BYTES = 16 << 20
 
 
 cdef class CompiledKeys:
@@ -88,26 +83,22 @@ cdef void* address(array) except? NULL:
 cdef class TextList:
     """The distinct texts of a request, made into bytes only where somebody asks: most are ids that nobody reads."""
 
-    cdef Text* items
-    cdef Py_ssize_t n
-    cdef bytes data
-
-    def __dealloc__(self):
-        free(self.items)
+    cdef Scanned scanned
 
     def __len__(self):
-        return self.n
+        return self.scanned.scan.texts.n
 
     def __getitem__(self, code):
+        cdef Py_ssize_t n = self.scanned.scan.texts.n
         cdef Py_ssize_t place
         if isinstance(code, slice):
-            return [self[place] for place in range(*code.indices(self.n))]
+            return [self[place] for place in range(*code.indices(n))]
         place = code
         if place < 0:
-            place += self.n
-        if not 0 <= place < self.n:
-            raise IndexError(f"text code {code} of {self.n}")
-        return PyBytes_FromStringAndSize(<const char*>self.items[place].at, self.items[place].length)
+            place += n
+        if not 0 <= place < n:
+            raise IndexError(f"text code {code} of {n}")
+        return text_of(&self.scanned.scan, <int32_t>place)
 
 
 Sequence.register(TextList)
@@ -122,18 +113,37 @@ cdef object FLAG = np.dtype(np.bool_)
 cdef object empty = np.empty
 
 
-cdef class Scratch:
-    """Working memory of one scan."""
+cdef bytes text_of(const Scan* scan, int32_t code):
+    """The text of a code below `texts.n`."""
+    return PyBytes_FromStringAndSize(<const char*>scan.texts.items[code].at, scan.texts.items[code].length)
 
-    cdef Scan scan
+
+# Working memory is kept for the next scan: asking the system for it anew costs more than a scan of 512 spans does.
+cdef enum:
+    KEPT_SCRATCHES = 4
+    KEPT_BYTES = 16 << 20
+
+cdef Scan POOL[KEPT_SCRATCHES]
+cdef int N_POOLED = 0
+
+
+cdef class Scanned:
+    """What one scan left: its working memory, which is handed on to a later scan when nobody needs it any more."""
 
     def __dealloc__(self):
-        free(self.scan.last_text)
-        free(self.scan.texts.items)
-        free(self.scan.texts.slots)
-        free(self.scan.spans)
-        free(self.scan.scopes)
-        free(self.scan.cells)
+        global N_POOLED
+        cdef Scan* scan = &self.scan
+        if N_POOLED < KEPT_SCRATCHES and self.is_whole and self.is_small():
+            finish_scan(scan)
+            POOL[N_POOLED] = scan[0]
+            N_POOLED += 1
+            return
+        free(scan.last_text)
+        free(scan.texts.items)
+        free(scan.texts.slots)
+        free(scan.spans)
+        free(scan.scopes)
+        free(scan.cells)
 
     cdef bint is_small(self):
         cdef Scan* scan = &self.scan
@@ -142,8 +152,49 @@ cdef class Scratch:
             + scan.scope_capacity * sizeof(scanner.ScopeRow) + scan.cell_capacity * sizeof(Cell)
         ) <= KEPT_BYTES
 
+    @property
+    def carries_own(self):
+        """Whether a span carries a key of ours."""
+        return self.scan.n_own > 0
 
-cdef list SCRATCHES = []
+    def rows_before(self, int64_t offset):
+        """How many spans begin before `offset`."""
+        cdef int32_t low = 0
+        cdef int32_t high = self.scan.n_spans
+        cdef int32_t middle
+        while low < high:
+            middle = (low + high) // 2
+            if self.scan.spans[middle].start < offset:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def fill(self, table, name):
+        """Make the column `name` of `table`, and those that are made with it."""
+        if name in VALUES:
+            fill_values(&self.scan, self.keyset, table)
+        elif name in SCOPES:
+            fill_scopes(&self.scan, table)
+        elif name == "texts":
+            put(table, "texts", texts_of(self))
+        else:
+            fill_spans(&self.scan, table)
+
+
+cdef object VALUES = frozenset(
+    ("span_index", "resource_index", "scope_index", "value_type", "value_int", "value_double", "value_text")
+)
+cdef object SCOPES = frozenset(("resource_of_scope", "scope_name_code", "scope_version_code"))
+# The table is frozen for everybody else.
+cdef object put = object.__setattr__
+cdef object new_table = SpanTable.__new__
+
+
+cdef TextList texts_of(Scanned scanned):
+    cdef TextList texts = TextList()
+    texts.scanned = scanned
+    return texts
 
 
 def scan(data, keys):
@@ -152,53 +203,55 @@ def scan(data, keys):
     `data` is a TracesData or ExportTraceServiceRequest message, or several concatenated; anything but bytes is
     copied first. Raises WireError for malformed bytes, ValueError for a wrong key list.
     """
+    global N_POOLED
     cdef bytes raw = data if type(data) is bytes else bytes(data)
     cdef int64_t length = PyBytes_GET_SIZE(raw)
     cdef CompiledKeys lookup
-    cdef Scratch scratch
+    cdef Scanned scanned
     cdef Scan* state
+    cdef int level
     cdef bint ok
     if length > MOST_BYTES:
         raise WireError(0, FAULTS[TOO_MANY_BYTES])
     keyset = key_set(keys)
     lookup = compiled(keyset)
-    scratch = SCRATCHES.pop() if SCRATCHES else Scratch()
-    state = &scratch.scan
+    scanned = Scanned()
+    scanned.data, scanned.keyset, scanned.lookup = raw, keyset, lookup
+    state = &scanned.scan
+    if N_POOLED > 0:
+        N_POOLED -= 1
+        state[0] = POOL[N_POOLED]
     if not start_scan(state, <const uint8_t*>PyBytes_AS_STRING(raw), &lookup.keys, SECRET):
         raise MemoryError
+    scanned.is_whole = True
     with nogil:
         ok = read_request(state, state.base, state.base + length)
     if not ok:
         if state.fault.problem == cursor.NO_MEMORY:
             raise MemoryError
         raise WireError(state.fault.at - state.base, FAULTS[state.fault.problem])
-    table = table_of(state, keyset, raw)
-    if len(SCRATCHES) < KEPT_SCRATCHES and scratch.is_small():
-        finish_scan(state)
-        SCRATCHES.append(scratch)
+    for level in range(3):
+        if <int64_t>state.lines[level].n * rows_of(state, level) > CELLS:
+            raise WireError(0, FAULTS[cursor.TOO_MANY_CELLS])
+    table = new_table(SpanTable)
+    put(table, "n", state.n_spans)
+    put(table, "keyset", keyset)
+    put(table, "scanned", scanned)
     return table
 
 
-cdef object table_of(Scan* state, keyset, bytes data):
+cdef int32_t rows_of(const Scan* state, int level) noexcept nogil:
+    return state.n_spans if level == scanner.SPAN else state.n_resources if level == scanner.RESOURCE else state.n_scopes
+
+
+cdef object fill_spans(Scan* state, table):
     cdef int32_t n = state.n_spans
-    cdef int32_t m = state.n_cells
-    cdef int32_t s = state.n_scopes
     cdef int32_t row
     cdef SpanRow* span
-    cdef Cell* cell
-    cdef int32_t* values[3]
-    cdef int32_t rows[3]
-    rows[0], rows[1], rows[2] = n, state.n_resources, s
-    span_index = index_of(state, scanner.SPAN, n, &values[0])
-    resource_index = index_of(state, scanner.RESOURCE, rows[1], &values[1])
-    scope_index = index_of(state, scanner.SCOPE, s, &values[2])
     start_, end_, start_ns_, end_ns_ = empty(n, INT64), empty(n, INT64), empty(n, INT64), empty(n, INT64)
     span_id_, parent_ = empty(n, UINT64), empty(n, UINT64)
-    resource_, scope_, name_ = empty(n, INT32), empty(n, INT32), empty(n, INT32)
-    state_ = empty(n, INT32)
+    resource_, scope_, name_, state_ = empty(n, INT32), empty(n, INT32), empty(n, INT32), empty(n, INT32)
     trace_id_, kind_, status_, own_ = empty((n, 16), UINT8), empty(n, INT8), empty(n, INT8), empty(n, FLAG)
-    type_, int_, double_, text_ = empty(m, INT8), empty(m, INT64), empty(m, DOUBLE), empty(m, INT32)
-    of_scope_, scope_name_, version_ = empty(s, INT32), empty(s, INT32), empty(s, INT32)
     cdef int64_t* start = <int64_t*>address(start_)
     cdef int64_t* end = <int64_t*>address(end_)
     cdef int64_t* start_ns = <int64_t*>address(start_ns_)
@@ -213,13 +266,6 @@ cdef object table_of(Scan* state, keyset, bytes data):
     cdef int8_t* kind = <int8_t*>address(kind_)
     cdef int8_t* status = <int8_t*>address(status_)
     cdef uint8_t* own = <uint8_t*>address(own_)
-    cdef int8_t* value_type = <int8_t*>address(type_)
-    cdef int64_t* value_int = <int64_t*>address(int_)
-    cdef double* value_double = <double*>address(double_)
-    cdef int32_t* value_text = <int32_t*>address(text_)
-    cdef int32_t* of_scope = <int32_t*>address(of_scope_)
-    cdef int32_t* scope_name = <int32_t*>address(scope_name_)
-    cdef int32_t* version = <int32_t*>address(version_)
     with nogil:
         for row in range(n):
             span = &state.spans[row]
@@ -237,10 +283,38 @@ cdef object table_of(Scan* state, keyset, bytes data):
             kind[row] = span.kind
             status[row] = span.status
             own[row] = span.is_own
+    for name_of, column in (
+        ("start", start_), ("end", end_), ("start_unix_ns", start_ns_), ("end_unix_ns", end_ns_),
+        ("span_id", span_id_), ("parent_span_id", parent_), ("resource", resource_), ("scope", scope_),
+        ("name_code", name_), ("trace_state_code", state_), ("trace_id", trace_id_), ("kind", kind_), ("status", status_), ("own_attr", own_),
+    ):
+        put(table, name_of, column)
+
+
+cdef object fill_values(Scan* state, keyset, table):
+    cdef int32_t m = state.n_cells
+    cdef int32_t row
+    cdef int level
+    cdef int64_t line
+    cdef Cell* cell
+    cdef int32_t* values[3]
+    cdef int32_t rows[3]
+    for level in range(3):
+        rows[level] = rows_of(state, level)
+    put(table, "span_index", index_of(state, scanner.SPAN, rows[0], &values[0]))
+    put(table, "resource_index", index_of(state, scanner.RESOURCE, rows[1], &values[1]))
+    put(table, "scope_index", index_of(state, scanner.SCOPE, rows[2], &values[2]))
+    type_, int_, double_, text_ = empty(m, INT8), empty(m, INT64), empty(m, DOUBLE), empty(m, INT32)
+    cdef int8_t* value_type = <int8_t*>address(type_)
+    cdef int64_t* value_int = <int64_t*>address(int_)
+    cdef double* value_double = <double*>address(double_)
+    cdef int32_t* value_text = <int32_t*>address(text_)
+    with nogil:
         for row in range(m):
             cell = &state.cells[row]
             # In wire order, so that the last value of a key on a row is the one that stays.
-            values[cell.level][<int64_t>cell.line * rows[cell.level] + cell.row] = row
+            line = state.lines[cell.level].of_key[cell.key]
+            values[cell.level][line * rows[cell.level] + cell.row] = row
             value_type[row] = cell.type
             value_text[row] = cell.text
             value_int[row] = <int64_t>cell.bits if cell.type == attribute.V_INT or cell.type == attribute.V_BOOL else 0
@@ -250,28 +324,58 @@ cdef object table_of(Scan* state, keyset, bytes data):
                 memcpy(&value_double[row], &cell.bits, 8)
             else:
                 value_double[row] = 0.0
-        for row in range(s):
-            of_scope[row] = state.scopes[row].resource
-            scope_name[row] = state.scopes[row].name
-            version[row] = state.scopes[row].version
-    cdef TextList texts = TextList()
-    texts.data = data
-    texts.items = <Text*>malloc(state.texts.n * sizeof(Text))
-    if texts.items == NULL:
-        raise MemoryError
-    texts.n = state.texts.n
-    memcpy(texts.items, state.texts.items, state.texts.n * sizeof(Text))
-    return SpanTable(
-        n, keyset, start_, end_, resource_, scope_, trace_id_, span_id_, parent_, start_ns_, end_ns_, kind_,
-        status_, name_, state_, own_, span_index, resource_index, scope_index, type_, int_, double_, text_, texts, of_scope_, scope_name_, version_,
-    )
+    put(table, "value_type", type_)
+    put(table, "value_int", int_)
+    put(table, "value_double", double_)
+    put(table, "value_text", text_)
+
+
+def joined(Scanned scanned, codes):
+    """The texts of `codes` (int32[k], -1 = none), one after the other, and where each begins, int64[k + 1]."""
+    cdef const Scan* scan = &scanned.scan
+    cdef const int32_t* of
+    cdef int64_t* at
+    cdef int64_t row
+    cdef int64_t k
+    cdef bytes made
+    cdef char* out
+    codes = np.ascontiguousarray(codes, dtype=INT32)
+    k = len(codes)
+    of = <const int32_t*>address(codes)
+    at_ = empty(k + 1, INT64)
+    at = <int64_t*>address(at_)
+    at[0] = 0
+    for row in range(k):
+        if of[row] >= scan.texts.n:
+            raise IndexError(f"text code {of[row]} of {scan.texts.n}")
+        at[row + 1] = at[row] + (scan.texts.items[of[row]].length if of[row] >= 0 else 0)
+    made = PyBytes_FromStringAndSize(NULL, at[k])
+    out = PyBytes_AS_STRING(made)
+    for row in range(k):
+        if of[row] >= 0:
+            memcpy(out + at[row], scan.texts.items[of[row]].at, at[row + 1] - at[row])
+    return at_, made
+
+
+cdef object fill_scopes(Scan* state, table):
+    cdef int32_t s = state.n_scopes
+    cdef int32_t row
+    of_scope_, scope_name_, version_ = empty(s, INT32), empty(s, INT32), empty(s, INT32)
+    cdef int32_t* of_scope = <int32_t*>address(of_scope_)
+    cdef int32_t* scope_name = <int32_t*>address(scope_name_)
+    cdef int32_t* version = <int32_t*>address(version_)
+    for row in range(s):
+        of_scope[row] = state.scopes[row].resource
+        scope_name[row] = state.scopes[row].name
+        version[row] = state.scopes[row].version
+    put(table, "resource_of_scope", of_scope_)
+    put(table, "scope_name_code", scope_name_)
+    put(table, "scope_version_code", version_)
 
 
 cdef object index_of(Scan* state, int level, int32_t rows, int32_t** values):
     """The AttributeIndex of one level, its `values` all -1."""
     cdef Lines* lines = &state.lines[level]
-    if <int64_t>lines.n * rows > CELLS:
-        raise WireError(0, FAULTS[cursor.TOO_MANY_CELLS])
     line_ = empty(state.keys.n, INT32)
     values_ = empty((lines.n, rows), INT32)
     memcpy(address(line_), lines.of_key, state.keys.n * sizeof(int32_t))

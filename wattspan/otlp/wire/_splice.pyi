@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 
+from wattspan.otlp.wire.encode import Additions
 from wattspan.otlp.wire.keyset import KeySet
 from wattspan.otlp.wire.table import SpanTable
 
@@ -9,3 +10,4 @@ def splice(
     additions: Sequence[bytes | None],
     cut: Sequence[str] | KeySet,
 ) -> bytes: ...
+def append(data: bytes, additions: Additions, first: int, n: int) -> bytes: ...

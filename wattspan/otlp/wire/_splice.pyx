@@ -218,8 +218,8 @@ cdef void write_changes(const Plan* plan, int64_t size, uint8_t* out) noexcept n
     memcpy(out, plan.base + done, size - done)
 
 
-cdef Edit* edits_of(additions, int32_t n, list keep) except NULL:
-    """The additions as pointers; what they point into is put into `keep`. The caller frees the result."""
+cdef Edit* edits_of(additions, int64_t first, int32_t n, list keep) except NULL:
+    """`n` of the additions as pointers; what they point into is put into `keep`. The caller frees the result."""
     cdef int32_t row
     cdef const int64_t* offsets
     cdef const uint8_t* is_edited
@@ -227,7 +227,7 @@ cdef Edit* edits_of(additions, int32_t n, list keep) except NULL:
     cdef int64_t size
     cdef Edit* edits
     cdef tuple items
-    if len(additions) != n:
+    if not (first >= 0 and first + n <= len(additions)):
         raise ValueError(f"{len(additions)} additions for {n} spans; give one for each (None: leave the span alone)")
     edits = <Edit*>calloc(n + 1, sizeof(Edit))
     if edits == NULL:
@@ -236,13 +236,13 @@ cdef Edit* edits_of(additions, int32_t n, list keep) except NULL:
         if isinstance(additions, Additions):
             offsets_ = np.ascontiguousarray(additions.offsets, dtype=np.int64)
             edits_ = np.ascontiguousarray(additions.edits, dtype=np.bool_)
-            if len(offsets_) != n + 1 or type(additions.blob) is not bytes:
-                raise ValueError(f"additions need a blob of bytes and {n + 1} offsets, not {len(offsets_)}")
+            if len(offsets_) != len(edits_) + 1 or type(additions.blob) is not bytes:
+                raise ValueError(f"additions need a blob of bytes and {len(edits_) + 1} offsets, not {len(offsets_)}")
             keep.append(additions.blob)
             blob = <const uint8_t*>PyBytes_AS_STRING(additions.blob)
             size = PyBytes_GET_SIZE(additions.blob)
-            offsets = <const int64_t*>address(offsets_)
-            is_edited = <const uint8_t*>address(edits_)
+            offsets = <const int64_t*>address(offsets_) + first
+            is_edited = <const uint8_t*>address(edits_) + first
             for row in range(n):
                 if not 0 <= offsets[row] <= offsets[row + 1] <= size:
                     raise ValueError(f"additions of span {row} lie outside their blob")
@@ -253,7 +253,7 @@ cdef Edit* edits_of(additions, int32_t n, list keep) except NULL:
             items = tuple(additions)
             keep.append(items)
             for row in range(n):
-                item = items[row]
+                item = items[first + row]
                 if item is None:
                     continue
                 if type(item) is not bytes:
@@ -277,31 +277,54 @@ def splice(data, table, additions, cut):
     cdef bytes raw = data if type(data) is bytes else bytes(data)
     keyset = key_set(cut)
     cdef CompiledKeys lookup = compiled(keyset)
-    cdef int64_t size = PyBytes_GET_SIZE(raw)
-    cdef int64_t growth = 0
     cdef Plan plan
-    cdef bint ok
-    cdef bytes made
-    cdef uint8_t* out
     cdef list keep = []
-    if size > BYTES:
+    if PyBytes_GET_SIZE(raw) > BYTES:
         raise WireError(0, FAULTS[TOO_MANY_BYTES])
+    if len(additions) != table.n:
+        raise ValueError(
+            f"{len(additions)} additions for {table.n} spans; give one for each (None: leave the span alone)"
+        )
     own_ = np.ascontiguousarray(table.own_attr, dtype=np.bool_)
     if len(own_) != table.n:
         raise ValueError(f"the table has {table.n} spans, and {len(own_)} flags of own attributes")
-    plan.fault.problem = 0
-    plan.base = <const uint8_t*>PyBytes_AS_STRING(raw)
     plan.cut = &lookup.keys
     plan.carries_own = <const uint8_t*>address(own_) if keyset.are_own else NULL
-    plan.n_edits = table.n
+    return spliced(raw, &plan, additions, 0, table.n, keep)
+
+
+def append(data, additions, first, n):
+    """`data`, a message with `n` spans, with `additions[first + i]` appended to span i. Errors as of `splice`."""
+    cdef bytes raw = data if type(data) is bytes else bytes(data)
+    cdef Plan plan
+    cdef Keys nothing
+    cdef list keep = []
+    if PyBytes_GET_SIZE(raw) > BYTES:
+        raise WireError(0, FAULTS[TOO_MANY_BYTES])
+    nothing.n = 0
+    plan.cut = &nothing
+    plan.carries_own = NULL
+    return spliced(raw, &plan, additions, first, n, keep)
+
+
+cdef bytes spliced(bytes raw, Plan* plan, additions, int64_t first, int32_t n, list keep):
+    """`plan` says what is to be cut."""
+    cdef int64_t size = PyBytes_GET_SIZE(raw)
+    cdef int64_t growth = 0
+    cdef bint ok
+    cdef bytes made
+    cdef uint8_t* out
+    plan.fault.problem = 0
+    plan.base = <const uint8_t*>PyBytes_AS_STRING(raw)
+    plan.n_edits = n
     plan.n_spans = 0
     plan.changes = NULL
     plan.n_changes = 0
     plan.capacity = 0
-    plan.edits = edits_of(additions, plan.n_edits, keep)
+    plan.edits = edits_of(additions, first, n, keep)
     try:
         with nogil:
-            ok = plan_message(&plan, 0, plan.base, plan.base + size, &growth)
+            ok = plan_message(plan, 0, plan.base, plan.base + size, &growth)
         if ok and plan.n_spans != plan.n_edits or not ok and plan.fault.problem == OTHER_COUNT:
             raise ValueError(f"the table has {plan.n_edits} spans, the data has another number of them")
         if not ok:
@@ -315,7 +338,7 @@ def splice(data, table, additions, cut):
         made = PyBytes_FromStringAndSize(NULL, size + growth)
         out = <uint8_t*>PyBytes_AS_STRING(made)
         with nogil:
-            write_changes(&plan, size, out)
+            write_changes(plan, size, out)
         return made
     finally:
         free(plan.changes)

@@ -3,7 +3,7 @@
 Every function answers whether it went well; where not, the fault is in `scan.fault`.
 """
 
-from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
 
@@ -54,9 +54,19 @@ cdef struct Cell:
     uint64_t bits
     int32_t row
     int32_t text
-    int32_t line
+    int16_t key
     int8_t level
     int8_t type
+
+# A key of the span before, at the same place among its attributes.
+cdef struct Known:
+    const uint8_t* at
+    int64_t length
+    int32_t key
+    bint is_own
+
+cdef enum:
+    MOST_KNOWN = 64
 
 # Which keys the rows of one level carry: the key's line in the level's index, -1 until a row carries it.
 cdef struct Lines:
@@ -75,9 +85,11 @@ cdef struct SpanRow:
     int32_t scope
     int32_t name
     int32_t trace_state
+    int32_t first_cell
+    int32_t n_cells
     int8_t kind
     int8_t status
-    bint is_own
+    int8_t is_own
 
 cdef struct ScopeRow:
     int32_t resource
@@ -103,6 +115,9 @@ cdef struct Scan:
     Cell* cells
     int32_t n_cells
     int32_t cell_capacity
+    int32_t n_own
+    int n_known
+    Known known[MOST_KNOWN]
 
 
 cdef inline bint start_scan(Scan* scan, const uint8_t* base, const Keys* keys, Secret secret) noexcept nogil:
@@ -123,7 +138,8 @@ cdef inline bint start_scan(Scan* scan, const uint8_t* base, const Keys* keys, S
     scan.fault.problem = 0
     scan.base = base
     scan.keys = keys
-    scan.n_spans = scan.n_scopes = scan.n_resources = scan.n_cells = 0
+    scan.n_spans = scan.n_scopes = scan.n_resources = scan.n_cells = scan.n_own = 0
+    scan.n_known = 0
     # Code 0 is the empty text.
     return (scan.texts.items != NULL or start_texts(&scan.texts, secret)) and intern(&scan.texts, base, 0) == 0
 
@@ -165,43 +181,77 @@ cdef inline int32_t code_of(Scan* scan, int32_t* last, const uint8_t* p, int64_t
     return last[0]
 
 
-cdef inline bint read_attribute(
-    Scan* scan, const uint8_t* p, const uint8_t* end, int level, int32_t row, bint* own, int depth
-) noexcept nogil:
-    """One KeyValue: kept if its key was asked for."""
-    cdef Value value
-    cdef Attribute attribute
-    cdef int32_t key
+cdef inline int32_t key_of(Scan* scan, const Attribute* attribute, int place, bint* own) noexcept nogil:
+    """Index of a span's attribute key, -1 where it was not asked for; `place`: which attribute of the span it is.
+
+    Spans that follow one another mostly have the same keys in the same order: one comparison instead of a hash.
+    """
+    cdef Known* known
+    if place >= MOST_KNOWN:
+        own[0] = own[0] or is_own(attribute.key, attribute.key_length)
+        return find_key(scan.keys, attribute.key, attribute.key_length)
+    known = &scan.known[place]
+    if place >= scan.n_known:
+        scan.n_known = place + 1
+    elif known.length == attribute.key_length and is_same(known.at, attribute.key, known.length):
+        own[0] = own[0] or known.is_own
+        return known.key
+    known.at = attribute.key
+    known.length = attribute.key_length
+    known.key = find_key(scan.keys, attribute.key, attribute.key_length)
+    known.is_own = is_own(attribute.key, attribute.key_length)
+    own[0] = own[0] or known.is_own
+    return known.key
+
+
+cdef inline bint keep_value(Scan* scan, const Value* value, int level, int32_t row, int32_t key) noexcept nogil:
     cdef int32_t code = -1
     cdef Cell* cell
-    cdef Lines* lines
-    if not read_plain_attribute(p, end, &attribute, &value):
-        if not read_any_attribute(p, end, &attribute, &value, depth, &scan.fault):
-            return False
-    if is_own(attribute.key, attribute.key_length):
-        own[0] = True
-    key = find_key(scan.keys, attribute.key, attribute.key_length)
-    if key < 0:
-        return True
     if value.type == V_STRING:
         code = code_of(scan, &scan.last_text[key], value.text, value.length)
         if code < 0:
             return False
     if not room(scan, <void**>&scan.cells, scan.n_cells, &scan.cell_capacity, sizeof(Cell)):
         return False
-    lines = &scan.lines[level]
-    if lines.of_key[key] < 0:
-        lines.of_key[key] = lines.n
-        lines.n += 1
+    if scan.lines[level].of_key[key] < 0:
+        scan.lines[level].of_key[key] = scan.lines[level].n
+        scan.lines[level].n += 1
     cell = &scan.cells[scan.n_cells]
     scan.n_cells += 1
     cell.bits = value.bits
     cell.row = row
     cell.text = code
-    cell.line = lines.of_key[key]
+    cell.key = <int16_t>key
     cell.level = level
     cell.type = value.type
     return True
+
+
+cdef inline bint read_attribute(
+    Scan* scan, const uint8_t* p, const uint8_t* end, int level, int32_t row, int depth
+) noexcept nogil:
+    """One KeyValue of a resource or a scope: kept if its key was asked for."""
+    cdef Value value
+    cdef Attribute attribute
+    cdef int32_t key
+    if not read_plain_attribute(p, end, &attribute, &value):
+        if not read_any_attribute(p, end, &attribute, &value, depth, &scan.fault):
+            return False
+    key = find_key(scan.keys, attribute.key, attribute.key_length)
+    return key < 0 or keep_value(scan, &value, level, row, key)
+
+
+cdef inline bint read_span_attribute(
+    Scan* scan, const uint8_t* p, const uint8_t* end, int32_t row, int place, bint* own, int depth
+) noexcept nogil:
+    cdef Value value
+    cdef Attribute attribute
+    cdef int32_t key
+    if not read_plain_attribute(p, end, &attribute, &value):
+        if not read_any_attribute(p, end, &attribute, &value, depth, &scan.fault):
+            return False
+    key = key_of(scan, &attribute, place, own)
+    return key < 0 or keep_value(scan, &value, SPAN, row, key)
 
 
 cdef inline int8_t small(uint64_t number) noexcept nogil:
@@ -238,6 +288,7 @@ cdef inline bint read_span(Scan* scan, const uint8_t* p, const uint8_t* end, int
     cdef int32_t row = scan.n_spans
     cdef int depth = MOST_DEPTH - 3
     cdef bint own = False
+    cdef int place = 0
     cdef SpanRow* span
     if row >= MOST_ROWS:
         fail(&scan.fault, cursor.TOO_MANY_ROWS, p)
@@ -251,6 +302,7 @@ cdef inline bint read_span(Scan* scan, const uint8_t* p, const uint8_t* end, int
     span.end = end - scan.base
     span.resource = resource
     span.scope = scope
+    span.first_cell = scan.n_cells
     while p < end:
         start = p
         p = take_tag(p, end, &tag, &scan.fault)
@@ -261,8 +313,9 @@ cdef inline bint read_span(Scan* scan, const uint8_t* p, const uint8_t* end, int
             if p == NULL:
                 return False
             if tag == 0x4A:
-                if not read_attribute(scan, p, p + length, SPAN, row, &own, depth - 1):
+                if not read_span_attribute(scan, p, p + length, row, place, &own, depth - 1):
                     return False
+                place += 1
             elif tag == 0x0A:
                 if length == 16:
                     memcpy(span.trace_id, p, 16)
@@ -310,7 +363,9 @@ cdef inline bint read_span(Scan* scan, const uint8_t* p, const uint8_t* end, int
             p = skip_field(start, p, end, tag, depth, &scan.fault)
             if p == NULL:
                 return False
+    span.n_cells = scan.n_cells - span.first_cell
     span.is_own = own
+    scan.n_own += own
     span.name = code_of(scan, &scan.last_name, name, name_length)
     return span.name >= 0
 
@@ -321,7 +376,6 @@ cdef inline bint read_scope(Scan* scan, const uint8_t* p, const uint8_t* end, in
     cdef int64_t length
     cdef int32_t code
     cdef int32_t last = -1
-    cdef bint own = False
     while p < end:
         start = p
         p = take_tag(p, end, &tag, &scan.fault)
@@ -332,7 +386,7 @@ cdef inline bint read_scope(Scan* scan, const uint8_t* p, const uint8_t* end, in
             if p == NULL:
                 return False
             if tag == 0x1A:
-                if not read_attribute(scan, p, p + length, SCOPE, row, &own, depth - 1):
+                if not read_attribute(scan, p, p + length, SCOPE, row, depth - 1):
                     return False
             else:
                 code = code_of(scan, &last, p, length)
@@ -393,7 +447,6 @@ cdef inline bint read_resource(Scan* scan, const uint8_t* p, const uint8_t* end,
     cdef const uint8_t* start
     cdef uint32_t tag
     cdef int64_t length
-    cdef bint own = False
     while p < end:
         start = p
         p = take_tag(p, end, &tag, &scan.fault)
@@ -404,7 +457,7 @@ cdef inline bint read_resource(Scan* scan, const uint8_t* p, const uint8_t* end,
             if p == NULL:
                 return False
             if tag == 0x0A:
-                if not read_attribute(scan, p, p + length, RESOURCE, row, &own, depth - 1):
+                if not read_attribute(scan, p, p + length, RESOURCE, row, depth - 1):
                     return False
             elif not check_message(cursor.LEAF, p, p + length, depth - 1, &scan.fault):
                 return False

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -71,9 +71,33 @@ class AttributeIndex:
         return None if line < 0 else self.values[line]
 
 
+class _Scanned:
+    """What a table has beside its columns."""
+
+    __slots__ = ("scanned",)
+
+    scanned: Any
+    """What the kernel's scan left in memory, where the table shows that and nothing else; None otherwise."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            # A slot that is empty: of a column that the kernel has not been asked for, or of no kernel.
+            if name == "scanned":
+                return None
+            if self.scanned is None or name not in SpanTable.__slots__:
+                raise AttributeError(f"a span table has no {name!r}")
+            self.scanned.fill(self, name)
+            return object.__getattribute__(self, name)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class SpanTable:
-    """The spans of one request, one row a span in wire order, and the values of the keys asked for."""
+class SpanTable(_Scanned):
+    """The spans of one request, one row a span in wire order, and the values of the keys asked for.
+
+    A table that the kernel scanned has its columns made when one is first asked for: spans of known kinds
+    (`dialects.kinds`) are enriched without most of them, and making them took longer than the scan.
+    """
 
     n: int
     """Number of spans."""
@@ -139,6 +163,17 @@ class SpanTable:
         return self.keyset.keys
 
     @property
+    def carries_own(self) -> bool:
+        """Whether a span carries a key of ours (`keyset.is_own_key`)."""
+        return bool(self.own_attr.any() if self.scanned is None else self.scanned.carries_own)
+
+    def rows_before(self, offset: int) -> int:
+        """How many spans begin before `offset` in the bytes that were scanned."""
+        if self.scanned is not None:
+            return int(self.scanned.rows_before(offset))
+        return int(np.searchsorted(self.start, offset))
+
+    @property
     def n_resources(self) -> int:
         """Number of resources (ResourceSpans messages)."""
         return int(self.resource_index.values.shape[1])
@@ -151,6 +186,14 @@ class SpanTable:
     def text(self, code: int) -> str:
         """The text of a code, "" for -1; bytes that are not UTF-8 become U+FFFD."""
         return "" if code <= 0 else self.texts[code].decode("utf-8", "replace")
+
+    def take(self, rows: Ints) -> SpanTable:
+        """The table of some of the spans, with all resources, scopes and values."""
+        index = self.span_index
+        columns = {name: getattr(self, name)[rows] for name in _SPAN_COLUMNS}
+        return replace(
+            self, n=len(rows), span_index=AttributeIndex(index.line, index.values[:, rows]), **columns
+        )
 
     def first(self, keys: Sequence[str], rows: Rows = ALL_ROWS) -> Codes:
         """Value index of the first of `keys` (in priority order) that each of the span `rows` carries, or -1.
@@ -221,6 +264,12 @@ class SpanTable:
         distinct, place = np.unique(codes, return_inverse=True)
         read = np.array([_decimal(self.texts[code]) for code in distinct.tolist()], dtype=np.float64)
         return read[place]
+
+
+_SPAN_COLUMNS: Final = (
+    "start", "end", "resource", "scope", "trace_id", "span_id", "parent_span_id", "start_unix_ns",
+    "end_unix_ns", "kind", "status", "name_code", "trace_state_code", "own_attr",
+)  # fmt: skip
 
 
 def _decimal(text: bytes) -> float:

@@ -7,8 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from wattspan.calls import Column
-from wattspan.calls.batch import Ints
+from wattspan.calls.column import Column, Ints
 
 _MOST: Final = 2**62
 

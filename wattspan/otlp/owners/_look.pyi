@@ -1,0 +1,5 @@
+from typing import Any
+
+from wattspan.otlp.dialects import Reading
+
+def look(scanned: Any, reading: Reading) -> tuple[Any, ...]: ...

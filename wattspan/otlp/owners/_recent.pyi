@@ -1,0 +1,3 @@
+from wattspan.otlp.owners.recent import PureRecent
+
+class Recent(PureRecent): ...
