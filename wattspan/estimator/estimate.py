@@ -306,7 +306,8 @@ class Estimator:
     def estimate(self, calls: CallBatch) -> EstimateBatch:
         """Estimate a batch, row for row. Rows without tokens get no figure (NaN), never zero."""
         n = len(calls)
-        plan_of_row, plans = self.plans(calls)
+        of_kinds = None if calls.kinds is None else self._plans_of_kinds(calls.kinds, calls.start_unix_ns)
+        plan_of_row, plans = of_kinds or self.plans(calls)
         constants, hours = self._constants, None
         if self._live is not None:
             hours = self._live.hourly([plan.place for plan in plans], plan_of_row, calls.start_unix_ns)
@@ -398,8 +399,6 @@ class Estimator:
 
     def plans(self, calls: CallBatch) -> tuple[Ints, list[Plan]]:
         """The plan of each row as an index int64[n] into the list of distinct plans."""
-        if calls.kinds is not None and (found := self._plans_of_kinds(calls.kinds, calls.start_unix_ns)):
-            return found
         year = np.where(
             calls.start_unix_ns > 0,
             calls.start_unix_ns.astype("datetime64[ns]").astype("datetime64[Y]").astype(np.int64) + 1970,
@@ -425,7 +424,10 @@ class Estimator:
         return plan_of_row, [self.planner.plan(PlanKey(*key)) for key in keys]
 
     def _plans_of_kinds(self, kinds: Kinds, start_unix_ns: Ints) -> tuple[Ints, list[Plan]] | None:
-        """As `plans`, where all calls are of one year and every id among them always meant the same model."""
+        """The plan of each row; None if the calls are not of one year, or an id among them changed its meaning.
+
+        Among the plans may be some that no row has, and some twice.
+        """
         if not len(start_unix_ns):
             return None
         first, last = int(start_unix_ns.min()), int(start_unix_ns.max())
