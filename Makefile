@@ -35,9 +35,9 @@ docs: .venv/dev ## compute the tables of the methodology pages and build the doc
 	$(BIN)/mkdocs build --strict
 
 clean: ## remove what the other targets made
-	rm -rf .venv build site out *.egg-info wattspan/otlp/wire/*.so wattspan/otlp/wire/*.c
+	rm -rf .venv build site out *.egg-info wattspan/otlp/*/*.so wattspan/otlp/*/*.c
 
-SOURCES := pyproject.toml setup.py requirements.txt $(wildcard wattspan/otlp/wire/*.pyx wattspan/otlp/wire/*.pxd)
+SOURCES := pyproject.toml setup.py requirements.txt $(wildcard wattspan/otlp/*/*.pyx wattspan/otlp/*/*.pxd)
 
 .venv/ready: $(SOURCES)
 	@test -d .venv || $(PYTHON) -m venv .venv

@@ -424,7 +424,7 @@ class Estimator:
         return plan_of_row, [self.planner.plan(PlanKey(*key)) for key in keys]
 
     def _plans_of_kinds(self, kinds: Kinds, start_unix_ns: Ints) -> tuple[Ints, list[Plan]] | None:
-        """The plan of each row; None if the calls are not of one year, or an id among them changed its meaning.
+        """The plan of each row; None if calls are of several years, or an id among them changed its meaning.
 
         Among the plans may be some that no row has, and some twice.
         """
