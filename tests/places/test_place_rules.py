@@ -2,6 +2,8 @@
 
 import pytest
 
+from wattspan.calls import CallBatch
+from wattspan.estimator import Estimator
 from wattspan.places import PlaceKey, PlaceRuleError, Places
 
 AZURE = PlaceKey(provider="azure.ai.openai", request_model="my-gpt", host="res-1.openai.azure.com")
@@ -127,3 +129,17 @@ def test_the_number_of_the_bad_rule_is_given(edition):
     good = {"match": {"model": "*"}, "region": "eastus"}
     with pytest.raises(PlaceRuleError, match=r"^places rule 3: "):
         Places(edition, [good, good, {"match": {"model": "*"}}])
+
+
+def test_a_rule_on_the_service_decides_for_the_calls_of_that_service_only(edition):
+    rules = [{"match": {"service.name": "Billing-*", "provider": "openai"}, "region": "eu-west-3"}]
+    calls = CallBatch.of(
+        3,
+        model="gpt-4o",
+        provider="openai",
+        output_tokens=300,
+        service=["billing-eu", "search", ""],
+    )
+    found = Estimator(rules=rules).estimate(calls)
+    assert found.region.texts() == ["aws/eu-west-3", "azure/global", "azure/global"]
+    assert found.region_source.texts() == ["rule", "geography_mix", "geography_mix"]

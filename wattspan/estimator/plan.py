@@ -246,6 +246,7 @@ class Planner:
                 resource_region=key.resource_region,
                 resource_cloud=key.resource_cloud,
                 is_self_hosted=key.is_self_hosted,
+                service=key.service,
             )
         )
         if deployment and deployment.region:

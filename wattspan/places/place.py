@@ -31,6 +31,8 @@ class PlaceKey(NamedTuple):
     """`cloud.provider` of the caller's resource."""
     is_self_hosted: bool = False
     """The serving engine made the span, or its host is loopback or private."""
+    service: str = ""
+    """`service.name` of the caller's resource: for the user's own rules only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ _FIELDS = {
     "cloud.region": ("resource_region",),
     "resource_cloud": ("resource_cloud",),
     "cloud.provider": ("resource_cloud",),
+    "service": ("service",),
+    "service.name": ("service",),
     "self_hosted": ("is_self_hosted",),
 }
 _ANSWERS = ("region", "geography", "zone", "deployment_type")
