@@ -18,9 +18,12 @@ ATTRIBUTE: Final = "attribute:"
 UNMAPPED: Final = "(unmapped)"
 NOTHING: Final = "(none)"
 
+START: Final = "coalesce(call_start_unix_ns, start_unix_ns)"
+"""A figure belongs to the hour in which its call started."""
+
 _COLUMNS: Final = {
-    "day": f"start_unix_ns // {DAY_NS}",
-    "hour": f"start_unix_ns // {HOUR_NS}",
+    "day": f"{START} // {DAY_NS}",
+    "hour": f"{START} // {HOUR_NS}",
     "feature": "feature",
     "service": "service",
     "agent": "inherited_agent",

@@ -49,6 +49,7 @@ TOKENS: Final = (
 )
 NUMBERS: Final = (
     "start_unix_ns",
+    "call_start_unix_ns",
     "is_owner",
     "request",
     "weight",

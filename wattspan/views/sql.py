@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from wattspan.views.buckets import PERCENTILES, bucket_sql
-from wattspan.views.dimensions import Dimension, Filter
+from wattspan.views.dimensions import START, Dimension, Filter
 from wattspan.views.rows import TOKENS
 
 Parameters = dict[str, object]
@@ -68,7 +68,7 @@ def where(
     expressions: dict[str, str],
     start_unix_ns: int | None,
     end_unix_ns: int | None,
-    time: str = "start_unix_ns",
+    time: str = START,
 ) -> tuple[str, Parameters]:
     """Conditions: filters of one dimension are alternatives, those of several must all hold."""
     parts: list[str] = []
