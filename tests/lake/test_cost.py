@@ -39,7 +39,7 @@ def test_cached_input_is_priced_as_cached() -> None:
 def test_no_price_is_known_and_none_is_invented() -> None:
     cost, source = priced(
         6,
-        provider=["openai", "unheard_of", "openai", "openai", "", "openai"],
+        provider=["openai", "unheard_of", "", "openai", "", "openai"],
         model=["no-such-model", "gpt-4o", "gpt-4o", "gpt-4o", "no-such-model", "gpt-4o"],
         is_self_hosted=[False, False, True, False, False, False],
         has_usage=[True, True, True, False, True, True],
@@ -48,6 +48,11 @@ def test_no_price_is_known_and_none_is_invented() -> None:
     )
     assert all(math.isnan(value) for value in cost)
     assert source == [""] * 6
+
+
+def test_a_makers_model_behind_a_proxy_of_ones_own_has_the_makers_price() -> None:
+    cost, _ = priced(provider="openai", model="gpt-4o", is_self_hosted=True, input_tokens=1_000_000)
+    assert cost == [2.5]
 
 
 def test_the_model_asked_for_is_taken_where_the_answering_one_is_not_on_the_list() -> None:

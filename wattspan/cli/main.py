@@ -21,7 +21,9 @@ from wattspan.cli import (
     lake,
     models,
     regions,
+    report,
     serve,
+    top,
     whatif,
     when,
 )
@@ -62,6 +64,8 @@ app.add_typer(models.app, name="models")
 app.add_typer(edition.app, name="edition")
 app.add_typer(disclosure.app, name="disclosure")
 app.add_typer(disclosure.keys, name="key")
+app.command("report")(report.report)
+app.command("top")(top.top)
 app.command("regions")(regions.regions)
 app.add_typer(grid.app, name="grid")
 app.add_typer(lake.app, name="lake")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Z: Final = {90: 1.64, 95: 1.96}
 LONGEST_NAME: Final = 44
 _BAR: Final = 8
+_WIDEST: Final = 400
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 LakeFolder = Annotated[Path, typer.Option("--lake", help="Folder of the lake.")]
@@ -96,7 +98,7 @@ def report(
     else:
         if len(found) > 1:
             console.print(
-                f"This period holds figures of {len(found)} kinds. They are never added up: one table each.\n",
+                f"This period holds figures of {len(found)} kinds, never added up: one table each.\n",
                 style="yellow",
             )
         for rolled, unknown in found:
@@ -119,8 +121,10 @@ def show(what: RenderableType) -> None:
     if console.is_terminal:
         console.print(what)
         return
-    natural = console.measure(what, options=console.options.update(max_width=400)).maximum
-    Console(highlight=False, width=max(console.width, natural)).print(what)
+    text = io.StringIO()
+    natural = console.measure(what, options=console.options.update(max_width=_WIDEST)).maximum
+    Console(highlight=False, file=text, width=max(console.width, natural)).print(what)
+    typer.echo("\n".join(line.rstrip() for line in text.getvalue().rstrip().split("\n")))
 
 
 def table_of(rolled: RollUp, band: int, limit: int) -> Table:
@@ -199,11 +203,11 @@ def facts_of(rolled: RollUp, unknown: Sequence[Unknown]) -> Table:
         )
     if whole.energy_kwh.central > 0:
         ranked = sorted(whole.energy_by_tier.items(), key=lambda item: -item[1])
-        shares = [f"{kwh / whole.energy_kwh.central:.0%} {tier}" for tier, kwh in ranked]
+        shares = [f"{percent(kwh / whole.energy_kwh.central)} {tier}" for tier, kwh in ranked]
         table.add_row("evidence", f"{', '.join(shares)} (of the energy)")
     if whole.is_sampled:
         scaled = {how: calls for how, calls in whole.calls_by_sampling.items() if how != "all"}
-        told = ", ".join(f"{calls / whole.calls:.0%} {how}" for how, calls in scaled.items())
+        told = ", ".join(f"{percent(calls / whole.calls)} {how}" for how, calls in scaled.items())
         table.add_row(
             "sampling",
             f"{told}: {whole.recorded:,} recorded calls stand for {count(whole.calls)}; bands widened",
@@ -219,7 +223,7 @@ def facts_of(rolled: RollUp, unknown: Sequence[Unknown]) -> Table:
 
 def _unknown(one: Unknown, whole: Group) -> Text:
     energy = (
-        f", {one.energy_kwh / whole.energy_kwh.central:.0%} of the energy"
+        f", {percent(one.energy_kwh / whole.energy_kwh.central)} of the energy"
         if one.energy_kwh and whole.energy_kwh.central
         else ""
     )
@@ -265,7 +269,12 @@ def count(number: float) -> str:
 def bar(share: float) -> str:
     """A share as a bar and a number."""
     filled = round(share * _BAR)
-    return f"{'▇' * filled}{' ' * (filled < _BAR)}{share:.0%}"
+    return f"{'▇' * filled}{' ' * (filled < _BAR)}{percent(share)}"
+
+
+def percent(share: float) -> str:
+    """A share; what is there is never 0 %."""
+    return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
 
 
 def plain(text: str) -> str:

@@ -69,14 +69,17 @@ def costs(calls: CallBatch, reported_cost_usd: Floats) -> Costs:
 
     `reported_cost_usd`: what the span says, NaN where nothing. Prices are the provider's list prices on the
     day of the call (of the hour, where they differ by it), for text tokens: no discounts, no batch prices, no
-    fees of tools. Calls without usage, of unknown providers or models, and on one's own machines have no
-    price.
+    fees of tools. Calls without usage, of unknown providers or models, and on one's own machines with
+    no provider named have no price.
     """
     reported = np.isfinite(reported_cost_usd) & (reported_cost_usd >= 0)
     cost = np.where(reported, reported_cost_usd, np.nan)
     source = np.where(reported, SPAN, 0).astype(np.int32)
     cached = calls.cache_read_tokens + calls.cache_write_tokens
-    wanted = ~reported & calls.has_usage & ~calls.is_self_hosted & (cached <= calls.input_tokens)
+    # A closed model behind one's own host is a proxy to its maker, who is named then; an open model has no
+    # list price there, and without a provider nobody could tell.
+    own = calls.is_self_hosted & (calls.provider.codes == 0)
+    wanted = ~reported & calls.has_usage & ~own & (cached <= calls.input_tokens)
     rows = np.flatnonzero(wanted)
     if len(rows):
         found = _listed(calls, rows)

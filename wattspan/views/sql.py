@@ -151,8 +151,9 @@ def unknown_calls(source: str, condition: str) -> str:
         f"SELECT basis, CASE WHEN basis = 'no_usage' THEN service ELSE '' END, "
         f"CASE WHEN resolved_model = '' AND energy_kwh IS NOT NULL THEN {model} ELSE '' END, "
         "resolved_model = '' AND energy_kwh IS NOT NULL, region_source, sampling, feature = '', "
-        "cost_usd IS NULL, sum(weight), coalesce(sum(weight * energy_kwh), 0) "
-        f"FROM {source} WHERE is_owner AND {condition} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8"
+        "cost_usd IS NULL, CASE WHEN resolved_model <> '' THEN resolved_model ELSE model END, "
+        "sum(weight), coalesce(sum(weight * energy_kwh), 0) "
+        f"FROM {source} WHERE is_owner AND {condition} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9"
     )
 
 

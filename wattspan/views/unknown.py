@@ -61,7 +61,19 @@ def unknowns(snapshot: Snapshot, question: Question, kind: Kind | None = None) -
     calls: Counter[str] = Counter()
     energy: Counter[str] = Counter()
     names: dict[str, Counter[str]] = {what: Counter() for what in _REMEDIES}
-    for basis, service, model, is_unknown_model, source, sampling, is_unmapped, no_price, count, kwh in rows:
+    for (
+        basis,
+        service,
+        model,
+        is_unknown_model,
+        source,
+        sampling,
+        is_unmapped,
+        no_price,
+        priced,
+        count,
+        kwh,
+    ) in rows:
         found: dict[str, str] = {}
         if basis == "no_usage":
             found["usage"] = f"service {service or NOTHING}"
@@ -72,7 +84,7 @@ def unknowns(snapshot: Snapshot, question: Question, kind: Kind | None = None) -
         if is_unmapped:
             found["feature"] = ""
         if no_price and kwh:
-            found["price"] = model
+            found["price"] = priced
         if sampling == "unknown":
             found["sampling"] = ""
         for what, name in found.items():
