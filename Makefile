@@ -4,16 +4,22 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench edition docs clean
+.PHONY: help demo test interop neighbours lint bench edition docs clean
 
 help: ## list what can be done
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 demo: .venv/ready ## enrich the captured spans, print the table, leave a page to look at
 	@$(BIN)/python -m demo $(ARGS)
 
 test: .venv/dev ## run the tests
 	$(BIN)/pytest $(ARGS)
+
+interop: neighbours ## run the tests with other programs: opentelemetry-js, rotel, Phoenix, Prometheus
+	WATTSPAN_REQUIRE_NEIGHBOURS=1 $(BIN)/pytest tests/interop $(ARGS)
+
+neighbours: .venv/dev ## install those programs, outside the checkout (~/.cache/wattspan/neighbours, 1 GB)
+	@$(BIN)/python -m tests.interop.neighbours
 
 lint: .venv/dev ## ruff, mypy --strict, the import contract
 	$(BIN)/ruff check .
