@@ -145,3 +145,31 @@ def test_own_typical_hours_that_cannot_be_used_are_named(tmp_path):
         config.estimator()
     # They are not read where they are not used.
     assert config.estimator(resolution="annual").grid.factor_type == "lifecycle"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("true", (None, "database")),
+        ("{}", (None, "database")),
+        ("{utilisation: 0.2, client_spans: all}", (0.2, "all")),
+    ],
+)
+def test_compute_spans_are_opted_into(tmp_path, given, expected):
+    path = tmp_path / "wattspan.yaml"
+    path.write_text(f"lake:\n  compute: {given}\n")
+    compute = load_config(path).lake.compute
+    assert (compute.utilisation, compute.client_spans) == expected
+
+
+def test_compute_spans_are_left_alone_by_default():
+    assert load_config(None).lake.compute is None
+
+
+def test_a_wrong_key_of_compute_names_those_that_are_allowed(tmp_path):
+    path = tmp_path / "wattspan.yaml"
+    path.write_text("lake:\n  compute:\n    watts: 3\n")
+    with pytest.raises(
+        ConfigError, match=r"line 3: lake\.compute\.watts: .*allowed keys: utilisation, client_spans"
+    ):
+        load_config(path)

@@ -16,6 +16,7 @@ from wattspan.methodology import Edition
 if TYPE_CHECKING:
     from wattspan.grid.feeds.feed import Feed
     from wattspan.grid.shape_file import OwnShapes
+    from wattspan.lake.seal import Sealer
 
 
 class ConfigError(ValueError):
@@ -126,6 +127,25 @@ class AttributesSection(_Section):
     detail: Literal["standard", "full"] = "standard"
 
 
+class ComputeSection(_Section):
+    """Energy for spans that are no model calls: databases, retrieval, tools."""
+
+    utilisation: Annotated[float, Field(gt=0, le=1)] | None = None
+    client_spans: Literal["none", "database", "all"] = "database"
+
+
+class LakeSection(_Section):
+    """Spans at rest."""
+
+    compute: ComputeSection | None = None
+    """None: model calls only. `compute: true` takes the defaults."""
+
+    @field_validator("compute", mode="before")
+    @classmethod
+    def _opted_in(cls, given: Any) -> Any:
+        return {True: {}, False: None}[given] if isinstance(given, bool) else given
+
+
 class IssuerSection(_Section):
     """Who discloses."""
 
@@ -162,6 +182,7 @@ class Config(_Section):
     attributes: AttributesSection = AttributesSection()
     deployments: tuple[DeploymentSection, ...] = ()
     regions: tuple[dict[str, Any], ...] = ()
+    lake: LakeSection = LakeSection()
     disclosure: DisclosureSection | None = None
 
     def estimator(self, **overrides: str | None) -> Estimator:
@@ -182,6 +203,18 @@ class Config(_Section):
             resolution=resolution,
             grid=self.grid_signal(edition, Kind(self.grid.signal, cast(FactorType, factor_type)), resolution),
         )
+
+    def sealer(self, estimator: Estimator) -> Sealer:
+        """What makes the derived columns of the lake, with `estimator`."""
+        # Arrow is an extra: only who has a lake loads it
+        from wattspan.lake.compute import ComputeSettings, ComputeSpans
+        from wattspan.lake.features import FeatureRules
+        from wattspan.lake.seal import Sealer
+
+        chosen = self.lake.compute
+        settings = None if chosen is None else ComputeSettings(chosen.utilisation, chosen.client_spans)
+        compute = None if settings is None else ComputeSpans(estimator, settings)
+        return Sealer(estimator, FeatureRules(), compute=compute)
 
     def feed(self) -> Feed | None:
         """The configured live feed; None where none is. Raises FeedSettingsError where its key is missing."""
@@ -264,10 +297,13 @@ def _explain(path: Path, text: str, content: dict[str, Any], item: Any) -> str:
             "attributes": AttributesSection,
             "deployments": DeploymentSection,
             "disclosure": DisclosureSection,
+            "lake": LakeSection,
         }
         section = sections.get(str(item["loc"][0]), Config) if len(item["loc"]) > 1 else Config
         if "metered" in item["loc"][:-1]:
             section = MeteredSection
+        if "compute" in item["loc"][:-1]:
+            section = ComputeSection
         allowed = f"; allowed keys: {', '.join(section.model_fields)}"
     where = f"{path}, line {line}" if line else str(path)
     reason = item["msg"].removeprefix("Value error, ")

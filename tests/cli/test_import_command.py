@@ -190,3 +190,31 @@ def test_a_source_that_is_not_there_is_wrong_usage(tmp_path):
 def test_without_a_lake_nothing_is_done(tmp_path):
     status, _, problems = run(CAPTURES / "litellm.binpb")
     assert (status, "name the folder of the lake: --lake DIR" in problems) == (2, True)
+
+
+def test_compute_spans_get_energy_where_the_user_opts_in_and_calls_keep_theirs(tmp_path):
+    config = tmp_path / "wattspan.yaml"
+    config.write_text("lake:\n  compute: true\n")
+    capture = CAPTURES / "otel_genai_langchain_and_openai.binpb"
+    run(capture, "--lake", tmp_path / "calls")
+    run(capture, "--lake", tmp_path / "all", "--config", config)
+    query = (
+        "SELECT name, own_ns, energy_kwh, pue, evidence, region, embodied_g FROM spans "
+        "WHERE basis = 'compute' ORDER BY own_ns DESC"
+    )
+    found = open_snapshot(tmp_path / "all").connect().execute(query).fetchall()
+    assert sorted({row[0] for row in found}) == [
+        "agent run",
+        "execute_tool get_weather",
+        "invoke_agent weather_agent",
+    ]
+    for _, own_ns, energy_kwh, pue, evidence, region, embodied_g in found:
+        # AWS: (0.74 + 0.5 x 2.76) W, PUE 1.11 in Europe
+        assert energy_kwh == pytest.approx(own_ns / 1e9 * 2.12 / 3.6e6 * 1.11, rel=1e-12)
+        assert (pue, evidence, region, embodied_g) == (1.11, "compute", "aws/eu-west-3", None)
+    assert open_snapshot(tmp_path / "calls").connect().execute(query).fetchall() == []
+    calls = "SELECT sum(energy_kwh) FROM spans WHERE is_owner"
+    assert (
+        open_snapshot(tmp_path / "all").connect().execute(calls).fetchone()
+        == open_snapshot(tmp_path / "calls").connect().execute(calls).fetchone()
+    )

@@ -18,7 +18,7 @@ from wattspan.config import ConfigError, load_config
 from wattspan.methodology import EditionError
 
 if TYPE_CHECKING:
-    from wattspan.estimator import Estimator
+    from wattspan.lake.seal import Sealer
     from wattspan.lake.sources.files import FileReader, Portion
     from wattspan.lake.sources.tally import Tally
 
@@ -79,7 +79,8 @@ def import_(
         fail(f"--summary {summary}: name a file in a folder that is there")
     tally = Tally(ROWS_SHOWN)
     try:
-        estimator = load_config(config).estimator()
+        settings = load_config(config)
+        estimator = settings.estimator()
         columns = (read_column_map(map_file) if map_file else ColumnMap()).with_options(
             mapped or (), constants or (), label
         )
@@ -93,7 +94,7 @@ def import_(
                     tally.estimate(portion.spans, estimator)
             else:
                 assert lake is not None
-                _write(lake, portions, estimator, tally)
+                _write(lake, portions, settings.sealer(estimator), tally)
     except (ConfigError, EditionError, ColumnMapError, SourceError, ValueError) as error:
         fail(str(error))
     if summary is not None:
@@ -116,14 +117,12 @@ def _portions(reader: FileReader, files: list[Path], tally: Tally) -> Iterator[P
             yield portion
 
 
-def _write(lake: Path, portions: Iterator[Portion], estimator: Estimator, tally: Tally) -> None:
+def _write(lake: Path, portions: Iterator[Portion], sealer: Sealer, tally: Tally) -> None:
     from wattspan.lake.disk import LakeError
-    from wattspan.lake.features import FeatureRules
-    from wattspan.lake.seal import Sealer
     from wattspan.lake.writer import LakeWriter
 
     try:
-        with LakeWriter(lake, Sealer(estimator, FeatureRules())) as writer:
+        with LakeWriter(lake, sealer) as writer:
             before = sum(segment.rows for segment in writer.manifest.segments) + writer.open_spans
             for portion in portions:
                 writer.ingest([portion.spans])

@@ -36,10 +36,8 @@ def refresh_(
     """
     try:
         from wattspan.lake.disk import LakeError
-        from wattspan.lake.features import FeatureRules
         from wattspan.lake.manifest import read_manifest
         from wattspan.lake.refresh import refresh, want
-        from wattspan.lake.seal import Sealer
         from wattspan.lake.writer import LakeWriter
     except ModuleNotFoundError as error:
         fail(f"wattspan lake needs {error.name}; install wattspan[lake]")
@@ -47,12 +45,13 @@ def refresh_(
 
     filled: Filled | None = None
     try:
-        estimator = load_config(config).estimator()
+        settings = load_config(config)
+        estimator = settings.estimator()
         prefetcher = prefetcher_of(estimator.grid)
         if prefetcher is None:
             fail("grid.live is not configured: the edition's figures never change, so nothing is to do")
         read_manifest(folder)
-        with LakeWriter(folder, Sealer(estimator, FeatureRules())) as writer:
+        with LakeWriter(folder, settings.sealer(estimator)) as writer:
             if fetch:
                 filled = prefetcher.fill(lambda: want(writer))
             done = refresh(writer)

@@ -21,8 +21,12 @@ from typing import Final, Literal
 
 import numpy as np
 
+from wattspan.calls import EstimateBatch
 from wattspan.calls.compute import ComputeBatch
+from wattspan.estimator import Estimator
+from wattspan.estimator.compute import ComputeEstimator
 from wattspan.lake.rows import Flags, Ints, SpanRows, Tree
+from wattspan.lake.tree import plant
 from wattspan.otlp.dialects import AGGREGATE, CALL
 
 ClientSpans = Literal["none", "database", "all"]
@@ -45,6 +49,25 @@ class ComputeSettings:
     """Average share of a vCPU at work; None takes the edition's."""
     client_spans: ClientSpans = "database"
     """Client spans whose own time counts as work of the machine that they call."""
+
+
+class ComputeSpans:
+    """Finds the compute spans of whole traces and estimates them."""
+
+    def __init__(self, estimator: Estimator, settings: ComputeSettings) -> None:
+        self._settings = settings
+        self._estimator = ComputeEstimator(estimator, utilisation=settings.utilisation)
+
+    def estimate(self, rows: SpanRows) -> tuple[Ints, EstimateBatch]:
+        """Rows of the compute spans, ascending, and the estimate of each.
+
+        `rows`: whole traces, in the order of their trees.
+        """
+        _, tree = plant(
+            rows.trace_id, rows.span_id, rows.parent_span_id, rows.start_unix_ns, rows.duration_ns
+        )
+        at, batch = compute_spans(rows, tree, self._settings)
+        return at, self._estimator.estimate(batch)
 
 
 def compute_spans(rows: SpanRows, tree: Tree, settings: ComputeSettings) -> tuple[Ints, ComputeBatch]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from wattspan.calls import CallBatch, Column, EstimateBatch
 from wattspan.estimator import Estimator
 from wattspan.lake import arrow, spread
+from wattspan.lake.compute import ComputeSpans
 from wattspan.lake.cost import costs
 from wattspan.lake.features import FeatureRules
 from wattspan.lake.ownership import own
@@ -39,6 +40,8 @@ class Sealer:
     features: FeatureRules
     sampling_rate: float | None = None
     """Share of traces that the user's own sampling keeps, where spans do not say."""
+    compute: ComputeSpans | None = None
+    """Estimates spans that are no model calls; None where the user did not opt in."""
     plans: PlanTexts = field(init=False)
 
     def __post_init__(self) -> None:
@@ -106,15 +109,19 @@ class Sealer:
         made = self.estimator.estimate(owned)
         at = rows.call_rows[owners]
         cost = costs(owned, rows.reported_cost_usd[owners])
-        columns = _placed(made, at, n)
+        every, at_every = made, at
+        if self.compute is not None:
+            at_compute, found = self.compute.estimate(rows)
+            every, at_every = EstimateBatch.concatenate([made, found]), np.concatenate([at, at_compute])
+        columns = _placed(every, at_every, n)
         plan_of_row, plans = self.estimator.plans(owned)
         has_figure = np.isfinite(made.energy_kwh)
         texts = Column.of([self.plans.of(plan) for plan in plans])
         codes = np.where(has_figure, texts.codes[plan_of_row] if plans else 0, 0)
         columns["plan"] = _text(Column(codes.astype(np.int32), texts.names), at, n)
         copies = rows.call_rows[np.flatnonzero(~is_owner & (rows.role == CALL))]
-        basis = Column.concatenate([made.basis, Column.constant(DUPLICATE, len(copies))])
-        columns["basis"] = _text(basis, np.concatenate([at, copies]), n)
+        basis = Column.concatenate([every.basis, Column.constant(DUPLICATE, len(copies))])
+        columns["basis"] = _text(basis, np.concatenate([at_every, copies]), n)
         columns["cost_usd"] = _number(cost.cost_usd, at, n)
         columns["cost_source"] = _text(cost.source, at, n)
         for name in OWNED_COUNTS:
