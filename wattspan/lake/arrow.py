@@ -1,205 +1,254 @@
-"""`SpanRows` to Arrow and back: what the journal and the sealer hold between request and segment."""
+"""`SpanRows` to Arrow and back: what journal and segments hold, with as little copying as Arrow allows."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from wattspan.calls import CallBatch, Column
-from wattspan.lake.rows import Attributes, Floats, Ints, SpanRows
+from wattspan.lake.rows import Attributes, Flags, Ints, SpanRows
 from wattspan.lake.schema import CALL, IDENTITY, KEPT_SHARE, SPAN, TEXT
 
 RAW: Final = pa.schema([*IDENTITY, *SPAN, KEPT_SHARE, *CALL])
 """The raw columns of a segment."""
 
-_CALL_TEXTS: Final = tuple(
-    field.name for field in CALL if field.type == TEXT and field.name != "reasoning_effort"
-)
-_CALL_COUNTS: Final = tuple(field.name for field in CALL if field.name.endswith("_tokens"))
+
+class Validity:
+    """Which of n rows have a value, as Arrow wants it."""
+
+    def __init__(self, present: Flags) -> None:
+        self.buffer = pa.py_buffer(np.packbits(present, bitorder="little"))
+        self.nulls = int(len(present) - np.count_nonzero(present))
 
 
-def text_array(column: Column, rows: Ints | None = None, n: int = 0) -> pa.DictionaryArray:
-    """A text column as Arrow has it; with `rows` the values of those of `n` rows, null elsewhere."""
-    dictionary = pa.array(column.names, type=pa.string())
-    if rows is None:
-        return pa.DictionaryArray.from_arrays(pa.array(column.codes, type=pa.int32()), dictionary)
-    codes = np.zeros(n, dtype=np.int32)
-    codes[rows] = column.codes
-    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=_without(rows, n)), dictionary)
+def number(values: npt.NDArray[Any], valid: Validity | None = None) -> pa.Array:
+    """An array of numbers, null where `valid` says so."""
+    values = np.ascontiguousarray(values)
+    buffers = [valid and valid.buffer, pa.py_buffer(values)]
+    return pa.Array.from_buffers(
+        pa.from_numpy_dtype(values.dtype), len(values), buffers, valid.nulls if valid else 0
+    )
 
 
-def text_column(array: Any) -> Column:
-    """A dictionary-coded Arrow array as a Column; null becomes ""."""
-    if isinstance(array, pa.ChunkedArray):
-        array = array.unify_dictionaries().combine_chunks()
-        if isinstance(array, pa.ChunkedArray):
-            array = array.chunk(0) if array.num_chunks else pa.array([], type=TEXT)
-    names = array.dictionary.to_pylist()
-    codes = array.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
-    if names and names[0] == "":
-        return Column(np.where(codes < 0, 0, codes).astype(np.int32, copy=False), tuple(names))
-    if "" in names:
-        swap = names.index("")
-        moved = np.arange(len(names), dtype=np.int32)
-        names[0], names[swap] = names[swap], names[0]
-        moved[0], moved[swap] = swap, 0
-        return Column(np.where(codes < 0, 0, moved[codes]).astype(np.int32), tuple(names))
-    return Column((codes + 1).astype(np.int32), ("", *names))
+def flags(values: Flags, valid: Validity | None = None) -> pa.Array:
+    """An array of truth values."""
+    data = pa.py_buffer(np.packbits(values, bitorder="little"))
+    return pa.Array.from_buffers(
+        pa.bool_(), len(values), [valid and valid.buffer, data], valid.nulls if valid else 0
+    )
+
+
+def text_array(column: Column, valid: Validity | None = None) -> pa.Array:
+    """A dictionary-coded array."""
+    codes = np.ascontiguousarray(column.codes, dtype=np.int32)
+    names = pa.array(column.names, type=pa.string())
+    return pa.DictionaryArray.from_buffers(
+        TEXT,
+        len(codes),
+        [valid and valid.buffer, pa.py_buffer(codes)],
+        names,
+        valid.nulls if valid else 0,
+    )
+
+
+def nullable(values: npt.NDArray[np.float64]) -> pa.Array:
+    """Numbers, null where NaN."""
+    present = ~np.isnan(values)
+    return number(values, None if present.all() else Validity(present))
+
+
+def _spread(values: npt.NDArray[Any], rows: Ints, n: int) -> npt.NDArray[Any]:
+    """`values` at `rows` of an array of n."""
+    spread = np.zeros(n, dtype=values.dtype)
+    spread[rows] = values
+    return spread
+
+
+def raw_arrays(rows: SpanRows) -> list[pa.Array]:
+    """The columns of RAW."""
+    n = len(rows)
+    calls, at = rows.calls, rows.call_rows
+    is_call = rows.is_call
+    valid = Validity(is_call) if len(at) < n else None
+    made: dict[str, pa.Array] = {
+        "trace_id": pa.Array.from_buffers(
+            pa.binary(16), n, [None, pa.py_buffer(np.ascontiguousarray(rows.trace_id))]
+        ),
+        "cpu_ns": number(rows.cpu_ns, Validity(rows.cpu_ns >= 0)),
+        "kept_share": nullable(rows.kept_share),
+        "attributes": _map(rows.attributes),
+        "call_start_unix_ns": _call_starts(rows),
+    }
+    for name in ("span_id", "parent_span_id", "start_unix_ns", "duration_ns", "kind", "status"):
+        made[name] = number(getattr(rows, name))
+    for name in ("service", "scope", "name", "agent", "tool"):
+        made[name] = text_array(getattr(rows, name))
+    for name in ("role", "response_hash"):
+        made[name] = number(_spread(getattr(rows, name), at, n), valid)
+    made["is_continuation"] = flags(_spread(rows.is_continuation, at, n), valid)
+    made["reasoning_effort"] = text_array(_spread_text(rows.reasoning_effort, at, n), valid)
+    for field in CALL:
+        if field.name in made:
+            continue
+        if field.name == "reported_cost_usd":
+            made[field.name] = nullable(_spread_floats(rows.reported_cost_usd, at, n))
+            continue
+        value = getattr(calls, field.name)
+        if isinstance(value, Column):
+            made[field.name] = text_array(_spread_text(value, at, n), valid)
+        elif value.dtype == np.bool_:
+            made[field.name] = flags(_spread(value, at, n), valid)
+        elif value.dtype == np.float64:
+            made[field.name] = nullable(_spread_floats(value, at, n))
+        else:
+            made[field.name] = number(_spread(value, at, n), valid)
+    return [made[name] for name in RAW.names]
+
+
+def _spread_text(column: Column, rows: Ints, n: int) -> Column:
+    return Column(_spread(column.codes, rows, n), column.names)
+
+
+def _spread_floats(values: npt.NDArray[np.float64], rows: Ints, n: int) -> npt.NDArray[np.float64]:
+    spread = np.full(n, np.nan)
+    spread[rows] = values
+    return spread
+
+
+def _call_starts(rows: SpanRows) -> pa.Array:
+    differs = rows.calls.start_unix_ns != rows.start_unix_ns[rows.call_rows]
+    starts = _spread(np.where(differs, rows.calls.start_unix_ns, 0), rows.call_rows, len(rows))
+    return number(starts, Validity(_spread(differs, rows.call_rows, len(rows))))
+
+
+def _map(attributes: Attributes) -> pa.Array:
+    offsets = pa.array(attributes.offsets.astype(np.int32))
+    return pa.MapArray.from_arrays(offsets, text_array(attributes.key), text_array(attributes.value))
 
 
 def to_arrow(rows: SpanRows) -> pa.RecordBatch:
     """The raw columns of `rows`."""
-    n, at = len(rows), rows.call_rows
-    absent = _without(at, n)
-    calls = rows.calls
-
-    def spread(values: Any, dtype: Any) -> pa.Array:
-        wide = np.zeros(n, dtype=dtype)
-        wide[at] = values
-        return pa.array(wide, mask=absent)
-
-    columns: dict[str, Any] = {
-        "trace_id": pa.FixedSizeBinaryArray.from_buffers(
-            pa.binary(16), n, [None, pa.py_buffer(np.ascontiguousarray(rows.trace_id))]
-        ),
-        "span_id": pa.array(rows.span_id),
-        "parent_span_id": pa.array(rows.parent_span_id),
-        "start_unix_ns": pa.array(rows.start_unix_ns),
-        "duration_ns": pa.array(rows.duration_ns),
-        "kind": pa.array(rows.kind),
-        "status": pa.array(rows.status),
-        **{name: text_array(getattr(rows, name)) for name in ("service", "scope", "name", "agent", "tool")},
-        "cpu_ns": pa.array(rows.cpu_ns, mask=rows.cpu_ns < 0),
-        "attributes": _map(rows.attributes),
-        "kept_share": pa.array(rows.kept_share, mask=np.isnan(rows.kept_share)),
-        "role": spread(rows.role, np.int8),
-        "call_start_unix_ns": _call_starts(rows),
-        **{name: text_array(getattr(calls, name), at, n) for name in _CALL_TEXTS},
-        "reasoning_effort": text_array(rows.reasoning_effort, at, n),
-        **{name: spread(getattr(calls, name), np.int64) for name in _CALL_COUNTS},
-        **{
-            name: spread(getattr(calls, name), np.bool_)
-            for name in ("is_self_hosted", "has_usage", "is_error", "is_measured")
-        },
-        "is_continuation": spread(rows.is_continuation, np.bool_),
-        "response_hash": spread(rows.response_hash, np.uint64),
-        "reported_energy_kwh": _numbers(calls.reported_energy_kwh, at, n),
-        "reported_cost_usd": _numbers(rows.reported_cost_usd, at, n),
-    }
-    return pa.RecordBatch.from_arrays([columns[field.name] for field in RAW], schema=RAW)
+    return pa.RecordBatch.from_arrays(raw_arrays(rows), schema=RAW)
 
 
-def from_arrow(table: pa.Table) -> SpanRows:
+def from_arrow(table: pa.Table | pa.RecordBatch) -> SpanRows:
     """The rows of raw columns (further columns are let be)."""
-    table = table.select(RAW.names).combine_chunks()
-    numbers = _Numbers(table)
-    at = np.flatnonzero(numbers.present("role"))
-    called = table.take(pa.array(at)) if len(at) < table.num_rows else table
-    of_calls = _Numbers(called)
-    start, duration = numbers.of("start_unix_ns"), numbers.of("duration_ns")
-    call_start, call_duration = _call_times(of_calls, start[at], duration[at])
-    calls: dict[str, Any] = {
-        **{name: text_column(called.column(name)) for name in _CALL_TEXTS},
-        **{name: of_calls.of(name) for name in _CALL_COUNTS},
-        **{name: of_calls.flags(name) for name in ("is_self_hosted", "has_usage", "is_error", "is_measured")},
-        "reported_energy_kwh": of_calls.of("reported_energy_kwh"),
+    read = _Reader(table)
+    role = read.numbers("role", np.int8, -1)
+    at = np.flatnonzero(role >= 0)
+    start, duration = read.numbers("start_unix_ns", np.int64), read.numbers("duration_ns", np.int64)
+    call_start = read.numbers("call_start_unix_ns", np.int64, -1)[at]
+    differs = call_start >= 0
+    span_start, span_duration = start[at], duration[at]
+    call_start = np.where(differs, call_start, span_start)
+    end = span_start + span_duration
+    columns: dict[str, Any] = {
         "start_unix_ns": call_start,
-        "duration_ns": call_duration,
-        "service": text_column(called.column("service")),
+        "duration_ns": np.where(differs, np.where(end > call_start, end - call_start, 0), span_duration),
+        "service": read.text("service").take(at),
     }
-    trace_id = table.column("trace_id")
-    trace_id = trace_id.chunk(0) if trace_id.num_chunks else pa.array([], type=pa.binary(16))
-    first = trace_id.offset * 16
-    raw = np.frombuffer(trace_id.buffers()[1], dtype=np.uint8) if len(trace_id) else np.empty(0, np.uint8)
-    cpu = table.column("cpu_ns").fill_null(-1).to_numpy()
+    for field in CALL:
+        if field.name in CallBatch.__dataclass_fields__:
+            columns[field.name] = read.of_calls(field, at)
     return SpanRows(
-        trace_id=raw[first : first + 16 * len(trace_id)].reshape(-1, 16),
-        span_id=numbers.of("span_id"),
-        parent_span_id=numbers.of("parent_span_id"),
+        trace_id=read.trace_ids(),
         start_unix_ns=start,
         duration_ns=duration,
-        kind=numbers.of("kind"),
-        status=numbers.of("status"),
-        **{name: text_column(table.column(name)) for name in ("service", "scope", "name", "agent", "tool")},
-        cpu_ns=cpu,
-        kept_share=numbers.of("kept_share"),
-        attributes=_attributes(table.column("attributes")),
+        cpu_ns=read.numbers("cpu_ns", np.int64, -1),
+        kept_share=read.floats("kept_share"),
+        attributes=read.attributes(),
         call_rows=at,
-        calls=CallBatch(**calls),
-        role=of_calls.of("role"),
-        is_continuation=of_calls.flags("is_continuation"),
-        response_hash=of_calls.of("response_hash"),
-        reasoning_effort=text_column(called.column("reasoning_effort")),
-        reported_cost_usd=of_calls.of("reported_cost_usd"),
+        calls=CallBatch(**columns),
+        role=role[at],
+        is_continuation=read.numbers("is_continuation", np.bool_)[at],
+        response_hash=read.numbers("response_hash", np.uint64)[at],
+        reasoning_effort=read.text("reasoning_effort").take(at),
+        reported_cost_usd=read.floats("reported_cost_usd")[at],
+        service=read.text("service"),
+        scope=read.text("scope"),
+        name=read.text("name"),
+        agent=read.text("agent"),
+        tool=read.text("tool"),
+        span_id=read.numbers("span_id", np.uint64),
+        parent_span_id=read.numbers("parent_span_id", np.uint64),
+        kind=read.numbers("kind", np.int8),
+        status=read.numbers("status", np.int8),
     )
 
 
-class _Numbers:
-    """Numeric columns of a table as arrays; null is 0, or NaN."""
-
-    def __init__(self, table: pa.Table) -> None:
+class _Reader:
+    def __init__(self, table: pa.Table | pa.RecordBatch) -> None:
         self._table = table
 
-    def of(self, name: str) -> Any:
-        column = self._table.column(name)
-        if column.null_count:
-            column = column.fill_null(float("nan") if pa.types.is_floating(column.type) else 0)
-        return column.to_numpy()
+    def _array(self, name: str) -> pa.Array:
+        return whole(self._table.column(name))
 
-    def flags(self, name: str) -> Any:
-        return self._table.column(name).fill_null(False).to_numpy().astype(np.bool_)
+    def numbers(self, name: str, dtype: Any, missing: int = 0) -> npt.NDArray[Any]:
+        array = self._array(name)
+        if array.null_count:
+            array = array.fill_null(bool(missing) if pa.types.is_boolean(array.type) else missing)
+        values: npt.NDArray[Any] = array.to_numpy(zero_copy_only=False).astype(dtype, copy=False)
+        return values
 
-    def present(self, name: str) -> Any:
-        return self._table.column(name).is_valid().to_numpy()
+    def floats(self, name: str) -> npt.NDArray[np.float64]:
+        return np.asarray(self._array(name).to_numpy(zero_copy_only=False), dtype=np.float64)
 
+    def text(self, name: str) -> Column:
+        return text_column(self._array(name))
 
-def _numbers(values: Floats, rows: Ints, n: int) -> pa.Array:
-    wide = np.full(n, np.nan)
-    wide[rows] = values
-    return pa.array(wide, mask=np.isnan(wide))
+    def trace_ids(self) -> npt.NDArray[np.uint8]:
+        return bytes16(self._array("trace_id"))
 
+    def of_calls(self, field: pa.Field, at: Ints) -> Any:
+        if pa.types.is_dictionary(field.type):
+            return self.text(field.name).take(at)
+        if pa.types.is_floating(field.type):
+            return self.floats(field.name)[at]
+        return self.numbers(field.name, field.type.to_pandas_dtype())[at]
 
-def _call_starts(rows: SpanRows) -> pa.Array:
-    starts = rows.calls.start_unix_ns
-    differs = starts != rows.start_unix_ns[rows.call_rows]
-    wide, absent = np.zeros(len(rows), dtype=np.int64), np.ones(len(rows), dtype=np.bool_)
-    at = rows.call_rows[differs]
-    wide[at], absent[at] = starts[differs], False
-    return pa.array(wide, mask=absent)
-
-
-def _call_times(calls: _Numbers, start: Ints, duration: Ints) -> tuple[Ints, Ints]:
-    """Start and duration of calls whose spans have `start` and `duration`."""
-    differs = calls.present("call_start_unix_ns")
-    if not differs.any():
-        return start, duration
-    call_start = np.where(differs, calls.of("call_start_unix_ns"), start)
-    return call_start, np.where(differs, np.maximum(start + duration - call_start, 0), duration)
+    def attributes(self) -> Attributes:
+        array = self._array("attributes")
+        offsets = array.offsets.to_numpy().astype(np.int64)
+        first, last = (int(offsets[0]), int(offsets[-1])) if len(offsets) else (0, 0)
+        keys, items = array.keys[first:last], array.items[first:last]
+        return Attributes(offsets - first, text_column(keys), text_column(items))
 
 
-def _map(attributes: Attributes) -> pa.MapArray:
-    key, value = (text_array(column).dictionary_decode() for column in (attributes.key, attributes.value))
-    return pa.MapArray.from_arrays(pa.array(attributes.offsets.astype(np.int32)), key, value)
+def whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """A column in one piece, its texts under one dictionary."""
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    if pa.types.is_dictionary(column.type):
+        column = column.unify_dictionaries()
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], type=column.type)
 
 
-def _attributes(column: pa.ChunkedArray) -> Attributes:
-    array = (
-        column.chunk(0)
-        if column.num_chunks == 1
-        else pa.concat_arrays(column.chunks or [pa.array([], column.type)])
-    )
-    offsets = array.offsets.to_numpy().astype(np.int64)
-    first, last = (int(offsets[0]), int(offsets[-1])) if len(offsets) else (0, 0)
-    key, value = (
-        text_column(items.slice(first, last - first).dictionary_encode())
-        for items in (array.keys, array.items)
-    )
-    return Attributes(offsets - first if len(offsets) else np.zeros(1, np.int64), key, value)
+def bytes16(array: pa.Array) -> npt.NDArray[np.uint8]:
+    """uint8[n, 16] of an array of binary(16) without nulls."""
+    n, data = len(array), array.buffers()[1]
+    if n == 0:
+        return np.zeros((0, 16), dtype=np.uint8)
+    return np.frombuffer(data, dtype=np.uint8, count=16 * n, offset=16 * array.offset).reshape(n, 16)
 
 
-def _without(rows: Ints, n: int) -> Any:
-    absent = np.ones(n, dtype=np.bool_)
-    absent[rows] = False
-    return absent
+def text_column(array: Any) -> Column:
+    """A text array, coded or not, as a `Column`; null is ""."""
+    array = whole(array)
+    if not pa.types.is_dictionary(array.type):
+        array = array.dictionary_encode()
+    codes = array.indices
+    if codes.null_count:
+        codes = codes.fill_null(-1)
+    index = codes.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+    names = array.dictionary.to_pylist()
+    if names and names[0] == "":
+        return Column(np.maximum(index, 0) if array.null_count else index, tuple(names))
+    places: dict[str, int] = {"": 0}
+    new = [places.setdefault(name or "", len(places)) for name in names]
+    lut = np.array([*new, 0], dtype=np.int32)
+    return Column(lut[index], tuple(places))

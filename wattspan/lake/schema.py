@@ -32,7 +32,7 @@ SPAN: Final = (
     pa.field("agent", TEXT),
     pa.field("tool", TEXT),
     pa.field("cpu_ns", pa.int64()),
-    pa.field("attributes", pa.map_(pa.string(), pa.string())),
+    pa.field("attributes", pa.map_(TEXT, TEXT)),
 )
 """`kind` and `status` as OTLP numbers them. `cpu_ns`: processor time the span reports; null where it reports
 none. `attributes`: those on the allow-list, of the span and its resource; no content, no user ids."""

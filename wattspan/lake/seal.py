@@ -49,25 +49,24 @@ class Sealer:
 
     def seal(self, raw: pa.Table) -> pa.Table:
         """The rows of a segment from the raw columns of whole traces, in any order, copies among them."""
-        rows = arrow.from_arrow(raw)
-        carries = np.zeros(len(rows), dtype=np.bool_)
-        carries[rows.call_rows] = rows.calls.has_usage | ~np.isnan(rows.calls.reported_energy_kwh)
+        return self.seal_rows(arrow.from_arrow(raw))
+
+    def seal_rows(self, rows: SpanRows) -> pa.Table:
+        """As `seal`."""
         keys = span_keys(rows.trace_id, rows.span_id, rows.start_unix_ns, rows.duration_ns)
-        kept = once_each(keys, carries)
+        kept = once_each(keys, rows.carries)
         if len(kept) < len(rows):
-            raw = raw.take(pa.array(kept))
-            rows = arrow.from_arrow(raw)
+            rows = rows.take(kept)
         order, tree = plant(
             rows.trace_id, rows.span_id, rows.parent_span_id, rows.start_unix_ns, rows.duration_ns
         )
-        raw = raw.take(pa.array(order)).combine_chunks()
-        return self._derived(raw, arrow.from_arrow(raw), tree)
+        return self._derived(rows.take(order), tree)
 
     def derive_again(self, sealed: pa.Table) -> pa.Table:
         """Sealed rows with their derived columns made anew; the raw ones stay as they are."""
         return self.seal(sealed)
 
-    def _derived(self, raw: pa.Table, rows: SpanRows, tree: Tree) -> pa.Table:
+    def _derived(self, rows: SpanRows, tree: Tree) -> pa.Table:
         n, at = len(rows), rows.call_rows
         calls, is_owner, owner_span_id = own(rows)
         features = self.features.assign(rows, tree)
@@ -76,14 +75,12 @@ class Sealer:
         owner[at] = owner_span_id
         flags = np.zeros(n, dtype=np.bool_)
         flags[at] = is_owner
-        absent = np.ones(n, dtype=np.bool_)
-        absent[at] = False
         derived: dict[str, Any] = {
             "pre": pa.array(tree.pre),
             "subtree_size": pa.array(tree.subtree_size),
             "depth": pa.array(tree.depth),
             "own_ns": pa.array(tree.own_ns),
-            "is_owner": pa.array(flags, mask=absent),
+            "is_owner": arrow.flags(flags, arrow.Validity(rows.is_call)),
             "owner_span_id": pa.array(owner),
             "feature": arrow.text_array(features.feature),
             "request": pa.array(features.request),
@@ -91,13 +88,9 @@ class Sealer:
             "sampling": arrow.text_array(sampling.sampling),
             **self.estimates(rows, calls, is_owner),
         }
+        raw = dict(zip(arrow.RAW.names, arrow.raw_arrays(rows), strict=True))
         return pa.table(
-            [
-                raw.column(f.name)
-                if f.name in raw.schema.names and f.name not in derived
-                else derived[f.name]
-                for f in SEGMENT
-            ],
+            [derived[field.name] if field.name in derived else raw[field.name] for field in SEGMENT],
             schema=SEGMENT,
         )
 
@@ -171,7 +164,7 @@ def _placed(made: EstimateBatch, at: Any, n: int) -> dict[str, pa.Array]:
 def _number(values: Any, at: Any, n: int) -> pa.Array:
     wide = np.full(n, np.nan)
     wide[at] = values
-    return pa.array(wide, mask=np.isnan(wide))
+    return arrow.nullable(wide)
 
 
 def _text(column: Column, at: Any, n: int) -> pa.Array:

@@ -144,21 +144,25 @@ class _Texts:
         used, inverse = np.unique(table.value_text[at[textual]], return_inverse=True)
         place = [index.setdefault(table.text(code)[:LONGEST_VALUE], len(index)) for code in used.tolist()]
         codes[textual] = np.array(place, dtype=np.int64)[inverse] if place else 0
-        for row in np.flatnonzero((kinds == INT) | (kinds == BOOL) | (kinds == DOUBLE)).tolist():
-            value = at[row]
-            kind = kinds[row]
-            if kind == DOUBLE:
-                text = repr(float(table.value_double[value]))
-            elif kind == BOOL:
-                text = "true" if table.value_int[value] else "false"
-            else:
-                text = str(int(table.value_int[value]))
-            codes[row] = index.setdefault(text, len(index))
+        for kind, values, spelled in (
+            (INT, table.value_int, str),
+            (BOOL, table.value_int, _truth),
+            (DOUBLE, table.value_double, repr),
+        ):
+            rows = np.flatnonzero(kinds == kind)
+            if len(rows):
+                numbers, inverse = np.unique(values[at[rows]], return_inverse=True)
+                place = [index.setdefault(spelled(number), len(index)) for number in numbers.tolist()]
+                codes[rows] = np.array(place, dtype=np.int64)[inverse]
         return codes
 
     def values_column(self, codes: Integers) -> Column:
         """A column over all values that `of_values` named."""
         return Column(codes.astype(np.int32), tuple(self._values))
+
+
+def _truth(value: float) -> str:
+    return "true" if value else "false"
 
 
 def _durations(table: SpanTable) -> Ints:
@@ -181,15 +185,17 @@ def _costs(table: SpanTable, rows: Ints) -> Floats:
 def _response_hashes(table: SpanTable, reading: Reading) -> Hashes:
     """A hash of the provider's response id that is the same on every machine; 0 where there is none."""
     used, inverse = np.unique(reading.response_id, return_inverse=True)
-    hashes = np.array(
-        [0 if code < 0 else text_hash(table.texts[code]) for code in used.tolist()], dtype=np.uint64
-    )
-    return hashes[inverse] if len(hashes) else np.zeros(0, dtype=np.uint64)
+    texts = table.texts
+    hashes = [0 if code < 0 else text_hash(texts[code]) for code in used.tolist()]
+    return np.array(hashes, dtype=np.uint64)[inverse]
 
 
 def text_hash(text: bytes) -> int:
     """64 bits of a text, never 0 but for the texts that mean "none"."""
-
-    if text.strip().lower() in (b"", b"none", b"null", b"unknown", b"n/a", b"undefined"):
+    if len(text) < _LONGEST_NONE and text.strip().lower() in _NO_IDS:
         return 0
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "big") or 1
+
+
+_NO_IDS: Final = frozenset((b"", b"none", b"null", b"unknown", b"n/a", b"undefined"))
+_LONGEST_NONE: Final = 32

@@ -33,6 +33,9 @@ def span_keys(trace_id: Bytes, span_id: Hashes, start_ns: Ints, duration_ns: Int
 
 def once_each(keys: Hashes, carries: Flags) -> Ints:
     """Rows of the spans, each key once, in their order: of copies the first that `carries` figures."""
+    ordered = np.sort(keys)
+    if not (ordered[1:] == ordered[:-1]).any():
+        return np.arange(len(keys))
     order = np.lexsort((~carries, keys))
     in_order = keys[order]
     is_first = np.ones(len(order), dtype=np.bool_)
@@ -49,14 +52,14 @@ def plant(
     ones in that of their ids, so that the order does not hang on that of arrival.
     """
     trace = _traces(trace_id)
-    order = np.lexsort((span_id, start_ns, trace))
+    order = _by_start(trace, start_ns, span_id)
     trace = trace[order]
     parent = _parents(trace_keys(trace_id[order]), span_id[order], parent_span_id[order], trace)
     parent = _uncircled(parent)
     pre, size, depth = _tour(trace, parent)
-    final = np.argsort(_first_of_trace(trace) + pre, kind="stable")
-    row_of = np.empty(len(final), dtype=np.int64)
-    row_of[final] = np.arange(len(final))
+    row_of = _first_of_trace(trace) + pre
+    final = np.empty(len(row_of), dtype=np.int64)
+    final[row_of] = np.arange(len(row_of))
     moved = parent[final]
     moved = np.where(moved >= 0, row_of[moved], _NONE)
     order = order[final]
@@ -64,11 +67,40 @@ def plant(
     return order, Tree(trace, moved, pre[final], size[final], depth[final], own_ns)
 
 
+def _by_start(trace: Ints, start_ns: Ints, span_id: Hashes) -> Ints:
+    """The spans by trace, start and id. One number to sort by where trace and start fit into it: numpy sorts
+    that ten times as fast as three keys."""
+    n = len(trace)
+    if not n:
+        return trace
+    earliest = np.full(int(trace.max()) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(earliest, trace, start_ns)
+    since = start_ns - earliest[trace]
+    most = int(since.max()) + 1
+    if most * len(earliest) >= 2**63:
+        return np.lexsort((span_id, start_ns, trace))
+    key = trace * most + since
+    order = np.argsort(key)
+    ordered = key[order]
+    is_tied = np.zeros(n, dtype=np.bool_)
+    is_tied[1:] = ordered[1:] == ordered[:-1]
+    is_tied[:-1] |= is_tied[1:]
+    ties = np.flatnonzero(is_tied)
+    if len(ties):
+        rows = order[ties]
+        order[ties] = rows[np.lexsort((span_id[rows], key[rows]))]
+    return order
+
+
 def _traces(trace_id: Bytes) -> Ints:
     """Number of each span's trace, in the order of the ids' bytes."""
     halves = np.ascontiguousarray(trace_id).view(">u8").reshape(-1, 2).astype(np.uint64)
-    order = np.lexsort((halves[:, 1], halves[:, 0]))
+    order = np.argsort(halves[:, 0])
     high, low = halves[order, 0], halves[order, 1]
+    if ((high[1:] == high[:-1]) & (low[1:] != low[:-1])).any():
+        # Ids of 64 bits, whose first half is zero.
+        order = np.lexsort((halves[:, 1], halves[:, 0]))
+        high, low = halves[order, 0], halves[order, 1]
     is_new = np.zeros(len(order), dtype=np.int64)
     is_new[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
     trace = np.empty(len(order), dtype=np.int64)
@@ -81,11 +113,19 @@ def _span_keys(keys: Hashes, span_id: Hashes) -> Hashes:
     return mixed ^ (mixed >> _HALF)
 
 
+def places(ordered: Hashes, wanted: Hashes) -> Ints:
+    """`np.searchsorted`, three times as fast where neither fits into the processor's cache."""
+    by_value = np.argsort(wanted)
+    found = np.empty(len(wanted), dtype=np.int64)
+    found[by_value] = np.searchsorted(ordered, wanted[by_value])
+    return found
+
+
 def _parents(keys: Hashes, span_id: Hashes, parent_span_id: Hashes, trace: Ints) -> Ints:
     """Row of each span's parent; -1 where it has none, or it is not there."""
     own, wanted = _span_keys(keys, span_id), _span_keys(keys, parent_span_id)
-    order = np.argsort(own, kind="stable")
-    place = np.minimum(np.searchsorted(own[order], wanted), max(len(order) - 1, 0))
+    order = np.argsort(own)
+    place = np.minimum(places(own[order], wanted), max(len(order) - 1, 0))
     found = order[place] if len(order) else order
     rows = np.arange(len(found))
     is_there = (

@@ -9,13 +9,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
 from wattspan.lake import arrow
-from wattspan.lake.arrow import RAW
 from wattspan.lake.disk import LakeError
 from wattspan.lake.journal import Journal, read_journal
 from wattspan.lake.manifest import FILE, Manifest, Segment, read_manifest, write_manifest
@@ -32,9 +30,6 @@ from wattspan.lake.segments import (
 )
 from wattspan.lake.settings import LakeSettings
 from wattspan.lake.tree import span_keys, trace_keys
-
-_LATE_NS: Final = 2 * 86_400 * 10**9
-"""Segments whose spans ended so long before, or began after, are not looked into for traces that return."""
 
 
 class LakeWriter:
@@ -58,6 +53,7 @@ class LakeWriter:
         try:
             self.manifest = self._opened()
             self._open = OpenTraces()
+            self._indexes: dict[str, Hashes] = {}
             self._journal = self._recovered()
         except BaseException:
             os.close(self._lock_file)
@@ -84,16 +80,16 @@ class LakeWriter:
 
     def ingest(self, portions: Sequence[SpanRows]) -> None:
         """Take spans in; they are durable when this returns. Raises LakeError where the disk refuses."""
-        batches = [arrow.to_arrow(rows) for rows in portions if len(rows)]
-        if not batches:
+        portions = [rows for rows in portions if len(rows)]
+        if not portions:
             return
         try:
-            self._journal.append(batches)
+            self._journal.append(portions)
         except OSError as error:
             raise LakeError(f"{self._journal.path} cannot be written: {error.strerror}") from error
         now = self._clock()
-        for batch in batches:
-            self._open.add(batch, now)
+        for rows in portions:
+            self._open.add(rows, now)
         surplus = self._open.spans - self.settings.most_open_spans
         if surplus > 0:
             self._seal(self._open.longest_idle(surplus + self.settings.most_open_spans // 2))
@@ -117,6 +113,8 @@ class LakeWriter:
         """Make `manifest` the generation that readers see."""
         write_manifest(self.folder, manifest)
         self.manifest = manifest
+        files = {segment.file for segment in manifest.segments}
+        self._indexes = {file: index for file, index in self._indexes.items() if file in files}
 
     def replace_segments(self, old: Sequence[Segment], new: Sequence[Segment], **changes: object) -> None:
         """Publish a generation with `new` in the place of `old`, whose files go after the grace time."""
@@ -136,8 +134,8 @@ class LakeWriter:
         self.manifest = replace(self.manifest, next_number=number + 1)
         return number
 
-    def _seal(self, keys: Sequence[int]) -> None:
-        if not keys:
+    def _seal(self, keys: Hashes) -> None:
+        if not len(keys):
             return
         try:
             for portion in self._open.portions(keys, self.settings.portion_spans):
@@ -149,18 +147,22 @@ class LakeWriter:
             raise LakeError(f"{self.folder}: traces cannot be sealed: {error.strerror or error}") from error
 
     def _seal_portion(self, keys: Hashes) -> None:
-        raw = self._open.rows(keys)
-        old, kept, raw = self._rejoined(raw, keys)
+        rows = self._open.rows(keys)
+        arrived = len(rows)
+        old, kept, rows = self._rejoined(rows, keys)
         # Read first: what comes meanwhile is then newer than what was used.
         generation = self.sealer.estimator.grid_position
-        sealed = self.sealer.seal(raw) if raw.num_rows else None
+        sealed = self.sealer.seal_rows(rows) if len(rows) else None
         new = [] if sealed is None else self._written(sealed, generation)
-        for segment, table in zip(old, kept, strict=True):
-            new += self._written(table, segment.grid_generation)
+        new += [
+            self.written_like(segment, table)
+            for segment, table in zip(old, kept, strict=True)
+            if table.num_rows
+        ]
         if old or new:
             self.replace_segments(old, new)
-        self._sealed_since_rewrite += raw.num_rows
-        self.sealed_spans += raw.num_rows
+        self._sealed_since_rewrite += arrived
+        self.sealed_spans += arrived
         self._open.forget(keys)
 
     def _written(self, sealed: pa.Table, generation: int) -> list[Segment]:
@@ -169,53 +171,68 @@ class LakeWriter:
             for day, rows in by_day(sealed)
         ]
 
-    def _rejoined(self, raw: pa.Table, keys: Hashes) -> tuple[list[Segment], list[pa.Table], pa.Table]:
+    def written_like(self, segment: Segment, rows: pa.Table) -> Segment:
+        """A new segment with some of the rows of an old one, their estimates as they are."""
+        return write_segment(
+            self.folder,
+            self.take_number(),
+            segment.day,
+            rows,
+            self.sealer.estimator,
+            segment.grid_generation,
+            like=segment,
+        )
+
+    def _rejoined(self, rows: SpanRows, keys: Hashes) -> tuple[list[Segment], list[pa.Table], SpanRows]:
         """Traces that older segments hold: those segments, what is left of them, and all spans of the traces.
 
         Spans that are there already change nothing: traces of which nothing is new are left out.
         """
-        start = raw.column("start_unix_ns").to_numpy()
-        end = start + raw.column("duration_ns").to_numpy()
-        first, last = int(start.min()) - _LATE_NS, int(end.max()) + _LATE_NS
         found: list[tuple[Segment, Hashes]] = []
         for segment in self.manifest.segments:
-            if segment.max_end_unix_ns >= first and segment.min_start_unix_ns <= last:
-                index = read_index(self.folder, segment)
-                hits = np.asarray(index)[rows_of_keys(np.asarray(index), keys)]
-                if len(hits):
-                    found.append((segment, hits))
+            index = self._index(segment)
+            hits = keys[rows_of_keys(keys, index)]
+            if len(hits):
+                found.append((segment, hits))
         if not found:
-            return [], [], raw
+            return [], [], rows
         came_again = np.unique(np.concatenate([hits for _, hits in found]))
         before = [
             (segment, table, trace_keys(trace_ids(table)), hits)
             for segment, hits in found
             for table in [read_segment(self.folder, segment)]
         ]
-        there = pa.concat_tables(
-            [table.take(pa.array(rows_of_keys(of_rows, hits))) for _, table, of_rows, hits in before]
+        there = SpanRows.concatenate(
+            [
+                arrow.from_arrow(table.take(pa.array(rows_of_keys(of_rows, hits))))
+                for _, table, of_rows, hits in before
+            ]
         )
-        changed = _changed(raw, there, came_again)
-        of_raw = trace_keys(trace_ids(raw))
-        is_known = np.zeros(raw.num_rows, dtype=np.bool_)
-        is_known[rows_of_keys(of_raw, came_again)] = True
-        is_known[rows_of_keys(of_raw, changed)] = False
-        raw = raw.filter(pa.array(~is_known))
+        changed = _changed(rows, there, came_again)
+        of_rows = trace_keys(rows.trace_id)
+        is_wanted = np.ones(len(rows), dtype=np.bool_)
+        is_wanted[rows_of_keys(of_rows, came_again)] = False
+        is_wanted[rows_of_keys(of_rows, changed)] = True
+        rows = rows.take(is_wanted)
         if not len(changed):
-            return [], [], raw
+            return [], [], rows
         old: list[Segment] = []
         left: list[pa.Table] = []
-        joined = [raw]
-        for segment, table, of_rows, _ in before:
-            at = rows_of_keys(of_rows, changed)
-            if not len(at):
-                continue
-            stays = np.ones(table.num_rows, dtype=np.bool_)
-            stays[at] = False
-            old.append(segment)
-            left.append(table.filter(pa.array(stays)))
-            joined.append(table.take(pa.array(at)).select(RAW.names))
-        return old, left, pa.concat_tables([table.replace_schema_metadata(None) for table in joined])
+        for segment, table, keys_of_rows, _ in before:
+            at = rows_of_keys(keys_of_rows, changed)
+            if len(at):
+                stays = np.ones(table.num_rows, dtype=np.bool_)
+                stays[at] = False
+                old.append(segment)
+                left.append(table.filter(pa.array(stays)))
+        # What was there comes first: of two spans with the same ids the earlier one stays.
+        known = there.take(rows_of_keys(trace_keys(there.trace_id), changed))
+        return old, left, SpanRows.concatenate([known, rows])
+
+    def _index(self, segment: Segment) -> Hashes:
+        if segment.file not in self._indexes:
+            self._indexes[segment.file] = np.asarray(read_index(self.folder, segment))
+        return self._indexes[segment.file]
 
     def _rewrite_journal(self) -> None:
         """Cut what is sealed out of the journal, once that is more than what is still open."""
@@ -224,9 +241,7 @@ class LakeWriter:
         old = self._journal
         number = self.take_number()
         journal = Journal(self.folder / f"open/{number:08d}.journal")
-        batches = self._open.batches()
-        if batches:
-            journal.append(batches)
+        journal.append(self._open.portions_for_journal())
         self.publish(self.manifest.next(journals=(f"open/{number:08d}.journal",)))
         self._journal = journal
         self._sealed_since_rewrite = 0
@@ -259,17 +274,15 @@ class LakeWriter:
         now = self._clock()
         for name in self.manifest.journals:
             if (self.folder / name).exists():
-                for batch in read_journal(self.folder / name):
-                    self._open.add(batch, now)
+                for rows in read_journal(self.folder / name):
+                    self._open.add(rows, now)
         self._delete_leftovers()
         number = self.take_number()
         name = f"open/{number:08d}.journal"
         try:
             (self.folder / name).unlink(missing_ok=True)
             journal = Journal(self.folder / name)
-            batches = self._open.batches()
-            if batches:
-                journal.append(batches)
+            journal.append(self._open.portions_for_journal())
             old = self.manifest.journals
             self.publish(self.manifest.next(journals=(name,)))
         except OSError as error:
@@ -291,24 +304,21 @@ class LakeWriter:
                     path.unlink(missing_ok=True)
 
 
-def _changed(raw: pa.Table, there: pa.Table, known: Hashes) -> Hashes:
-    """Sorted keys of the known traces to which `raw` adds a span, or usage to a span that had none."""
-    of_raw, of_there = (_span_keys(table) for table in (raw, there))
-    traces = trace_keys(trace_ids(raw))
-    usage = raw.column("has_usage").fill_null(False).to_numpy()
-    had = there.column("has_usage").fill_null(False).to_numpy()
+def _changed(rows: SpanRows, there: SpanRows, known: Hashes) -> Hashes:
+    """Sorted keys of the known traces to which `rows` add a span, or figures to a span that had none."""
+    of_rows, of_there = _span_keys(rows), _span_keys(there)
     order = np.argsort(of_there)
     ordered = of_there[order]
-    place = np.minimum(np.searchsorted(ordered, of_raw), len(ordered) - 1)
-    is_there = ordered[place] == of_raw
-    adds = ~is_there | (usage & ~had[order][place])
+    place = np.minimum(np.searchsorted(ordered, of_rows), len(ordered) - 1)
+    is_there = ordered[place] == of_rows
+    adds = ~is_there | (rows.carries & ~there.carries[order][place])
+    traces = trace_keys(rows.trace_id)
     at = rows_of_keys(traces, known)
     return np.unique(traces[at[adds[at]]])
 
 
-def _span_keys(table: pa.Table) -> Hashes:
-    numbers = [table.column(name).to_numpy() for name in ("span_id", "start_unix_ns", "duration_ns")]
-    return span_keys(trace_ids(table), *numbers)
+def _span_keys(rows: SpanRows) -> Hashes:
+    return span_keys(rows.trace_id, rows.span_id, rows.start_unix_ns, rows.duration_ns)
 
 
 def _locked(folder: Path) -> int:
