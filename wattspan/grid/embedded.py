@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 import numpy as np
 
@@ -28,11 +28,13 @@ from wattspan.grid.intensity import (
     kind_text,
     no_figure,
 )
-from wattspan.grid.shape_file import OwnShapes
 from wattspan.grid.shapes import Shapes
 from wattspan.grid.tables import Cell, Tables, nearest, parent_of
-from wattspan.grid.typical import ZoneShape
 from wattspan.places import Place, Region
+
+if TYPE_CHECKING:
+    from wattspan.grid.shape_file import OwnShapes
+    from wattspan.grid.typical import ZoneShape
 
 ELECTRICITY_MAPS = "Electricity Maps"
 EMBER = "Ember"

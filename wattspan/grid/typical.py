@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wattspan.grid.feeds.series import Flags
+from wattspan.calls.batch import Flags
 from wattspan.grid.intensity import Z_90, Floats, Ints
 
 MIN_DAYS = 20
