@@ -1,4 +1,4 @@
-"""The wire kernel and the whole enricher, beside memcpy and protobuf's parse + edit + serialise, in one run."""
+"""The wire kernel and the enricher, beside memcpy and protobuf's parse + edit + serialise, in one run."""
 
 from __future__ import annotations
 
