@@ -146,3 +146,33 @@ def test_publishing_without_an_issuer_names_the_section(desk: Path) -> None:
     result = run("disclosure", "publish", "--period", "2026Q3", "--lake", "lake")
     assert result.exit_code == 2
     assert "publishing needs the section disclosure: with issuer: domain and name" in lines(result)
+
+
+@pytest.mark.usefixtures("released")
+def test_the_figures_are_shown_before_anything_is_published(desk: Path) -> None:
+    seen = run("disclose", "--period", "2026Q3", "--lake", "lake", "--json")
+    assert seen.exit_code == 0, seen.output
+    (statement,) = json.loads(seen.output)
+    assert not Path("disclosures").exists()
+    assert run("disclosure", "publish", "--period", "2026Q3", "--lake", "lake").exit_code == 0
+    sealed = json.loads((desk / "disclosures/2026Q3/summary@1/disclosure.json").read_bytes())
+    assert statement == sealed
+
+
+@pytest.mark.usefixtures("released")
+def test_what_the_lake_supports_is_told_column_by_column(desk: Path) -> None:
+    told = run("disclose", "--period", "2026Q3", "--lake", "lake", "--can", "--json")
+    assert told.exit_code == 0, told.output
+    (columns,) = json.loads(told.output).values()
+    assert [column["number"] for column in columns] == list(range(1, 24))
+    assert [column["number"] for column in columns if column["support"] == "not available"] == [11, 14]
+
+
+def test_a_draft_edition_is_what_is_missing_of_the_methodology(
+    desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Edition, "status", property(lambda self: "draft"))
+    told = run("disclose", "--period", "2026Q3", "--lake", "lake", "--can")
+    assert told.exit_code == 1
+    assert "would be refused, unreleased-edition" in lines(told)
+    assert run("disclose", "--period", "2026Q3", "--lake", "lake").exit_code == 1

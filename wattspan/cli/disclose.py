@@ -1,4 +1,4 @@
-"""`wattspan disclose --can`: what today's data supports of a disclosure, and what stands in the way."""
+"""`wattspan disclose`: the figures of a period before they are published, and what data support of them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,14 @@ _STYLES = {
 
 
 def disclose(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="OTLP files.")],
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE...]", help="OTLP files, with --can.")
+    ] = None,
+    period: Annotated[str, typer.Option(help="2026Q3, 2026H1, 2026-07 or 2026, of --lake.")] = "",
+    lake: Annotated[Path | None, typer.Option(help="Folder of the lake.")] = None,
+    feature: Annotated[
+        list[str] | None, typer.Option("--feature", help="A feature; may be repeated. All where absent.")
+    ] = None,
     can: Annotated[
         bool, typer.Option("--can", help="Column by column: what there is, what is missing.")
     ] = False,
@@ -37,12 +44,16 @@ def disclose(
     config: Annotated[Path | None, typer.Option(help="Configuration file (YAML).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """What the calls in FILEs support of the 23 columns of a disclosure, and why it would be refused.
+    """The 23 columns of each feature's period, as publishing would seal them; nothing is published.
 
-    Exit status: 0 nothing stands in the way, 1 it would be refused, 2 wrong usage.
+    With --can: column by column what the lake, or the calls in FILEs, support, and what is missing. Exit
+    status: 0 nothing stands in the way, 1 it is (or would be) refused, 2 wrong usage.
     """
-    if not can:
-        fail("only --can is there: it says what a disclosure of these calls would lack; nothing is published")
+    if lake is not None and period and not files:
+        _of_lake(lake, period, feature or [], can, config, as_json)
+        return
+    if not files or not can or lake is not None:
+        fail("give --lake and --period, or FILEs with --can")
     try:
         estimator = load_config(config).estimator(edition=edition, factor_type=factor_type)
     except (ConfigError, EditionError, ValueError) as error:
@@ -73,6 +84,48 @@ def disclose(
             errors.print(f"refused, {refusal}", style="yellow", markup=False, soft_wrap=True)
     if refused:
         raise typer.Exit(BAD_INPUT)
+
+
+def _of_lake(
+    lake: Path, period: str, features: list[str], can: bool, config: Path | None, as_json: bool
+) -> None:
+    from wattspan.cli.disclosure import opened
+
+    with opened(config) as desk:
+        if can:
+            supported_columns = desk.supported(lake, period, features)
+            if as_json:
+                content = {
+                    name: [c._asdict() for c in columns] for name, columns in supported_columns.items()
+                }
+                typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+            else:
+                for name, columns in supported_columns.items():
+                    console.print(name, style="bold", markup=False)
+                    _print(columns)
+            for line in (reasons := desk.reasons(desk.aggregates(lake, desk.period(period)))):
+                errors.print(f"would be refused, {line}", style="yellow", markup=False, soft_wrap=True)
+            if reasons:
+                raise typer.Exit(BAD_INPUT)
+            return
+        statements = desk.preview(lake, period, features)
+    if as_json:
+        typer.echo(json.dumps(statements, indent=2, ensure_ascii=False))
+        return
+    table = Table("feature", "kgCO2e / 1,000", "95 %", "kWh / 1,000", "inferences", "coverage")
+    for made in statements:
+        columns_of = made["columns"]
+        volume = columns_of["volume"]
+        table.add_row(
+            columns_of["feature"]["name"],
+            columns_of["ghg_location"]["value"],
+            f"{columns_of['ghg_low95']['value']}–{columns_of['ghg_high95']['value']}",
+            columns_of["energy_kwh"]["value"],
+            f"{float(volume['completed_inferences']):,.0f}",
+            f"{volume['coverage_percent']} %",
+        )
+    console.print(table)
+    console.print("not published: `wattspan disclosure publish` seals it", style="dim")
 
 
 def _print(columns: list[Column]) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from wattspan.config import ConfigError, DisclosureSection, load_config
 from wattspan.disclosure import Limits, canonical, refusals
 from wattspan.disclosure.aggregate import AggregateError, Aggregates, aggregate
 from wattspan.disclosure.book import Book, BookError, Published
 from wattspan.disclosure.cells import CellsError
+from wattspan.disclosure.columns import statement
 from wattspan.disclosure.contracts import Contract, ContractError, read_contracts
-from wattspan.disclosure.figure import NoFigureError
+from wattspan.disclosure.figure import GapRule, NoFigureError, reckon
 from wattspan.disclosure.folder import BRIDGE, STATEMENT, FolderError
 from wattspan.disclosure.keys import KeyFileError, SigningKey
 from wattspan.disclosure.ledger import LedgerError
@@ -28,6 +29,8 @@ from wattspan.disclosure.prepare import (
 from wattspan.disclosure.render import csv_file, page, pdf, workbook
 from wattspan.disclosure.render.document import Document
 from wattspan.disclosure.subject import ChangeClass, Feature, Issuer, Method, Period, PeriodError
+from wattspan.disclosure.support import Column
+from wattspan.disclosure.support_lake import supported_by_lake
 from wattspan.lake.disk import LakeError
 from wattspan.lake.reader import open_snapshot
 from wattspan.methodology import Edition, EditionError, editions
@@ -85,16 +88,40 @@ class Desk:
 
     def aggregates(self, lake: Path, period: Period) -> Aggregates:
         """The daily rows of a period. Raises LakeError, AggregateError."""
-        rule = self.settings.disclosure.gap_rule if self.settings.disclosure else "mean_of_model"
         status = {edition.label: edition.status for edition in map(Edition.load, editions())}
-        return aggregate(open_snapshot(lake), period, status, now(), rule)
+        return aggregate(open_snapshot(lake), period, status, now(), self._gap_rule())
+
+    def period(self, label: str) -> Period:
+        """Raises PeriodError."""
+        return Period.of(label)
 
     def reasons(self, found: Aggregates) -> list[str]:
         """Why nothing of these rows may be disclosed; [] where it may."""
-        section = self.settings.disclosure
-        limits = Limits(section.least_coverage, section.most_unmapped) if section else Limits()
         without = [f"no-carbon: energy of the period has no carbon figure: {why}" for why in found.reasons]
-        return [*map(str, refusals(found.facts, limits)), *without]
+        return [*map(str, refusals(found.facts, self._limits())), *without]
+
+    def preview(self, lake: Path, label: str, features: list[str]) -> list[dict[str, Any]]:
+        """The statements that publishing would seal; nothing is published. Raises NotAllowedError."""
+        period = Period.of(label)
+        found = self._allowed(lake, period)
+        method = self._method(found)
+        rule = self._gap_rule()
+        made = []
+        for name in features or found.features:
+            sealed = sealed_of(found, name, rule, self._contracts() if self.settings.disclosure else ())
+            subject, _ = subject_of(self.book, self._issuer(), self._feature(name), period, method)
+            made.append(statement(subject, reckon(sealed, name)))
+        return made
+
+    def supported(self, lake: Path, label: str, features: list[str]) -> dict[str, list[Column]]:
+        """For each feature, what the lake supports of the 23 columns, and what is missing."""
+        found = self.aggregates(lake, Period.of(label))
+        refused = refusals(found.facts, self._limits())
+        has_issuer = self.settings.disclosure is not None
+        return {
+            name: supported_by_lake(found, name, self._gap_rule(), refused, has_issuer=has_issuer)
+            for name in features or found.features
+        }
 
     def publish(self, lake: Path, label: str, features: list[str]) -> list[Document]:
         """Publish the first edition of each feature of a period; all of `features`, or all there are."""
@@ -164,6 +191,13 @@ class Desk:
             bridge=changed,
         )
 
+    def _limits(self) -> Limits:
+        section = self.settings.disclosure
+        return Limits(section.least_coverage, section.most_unmapped) if section else Limits()
+
+    def _gap_rule(self) -> GapRule:
+        return self.settings.disclosure.gap_rule if self.settings.disclosure else "mean_of_model"
+
     def _allowed(self, lake: Path, period: Period) -> Aggregates:
         found = self.aggregates(lake, period)
         if why := self.reasons(found):
@@ -173,13 +207,16 @@ class Desk:
     def _method(self, found: Aggregates) -> Method:
         (kind,) = found.facts.kinds
         edition = Edition.load(self.settings.edition)
-        return method_of(edition, kind.signal, kind.factor_type, self.section.gap_rule)
+        return method_of(edition, kind.signal, kind.factor_type, self._gap_rule())
 
     def _issuer(self) -> Issuer:
+        if self.settings.disclosure is None:
+            return Issuer("no-issuer.invalid", "no issuer configured")
         return Issuer(self.section.issuer.domain, self.section.issuer.name)
 
     def _feature(self, key: str) -> Feature:
-        known = self.section.features.get(key)
+        section = self.settings.disclosure
+        known = section.features.get(key) if section else None
         return Feature(key, known.name, known.sku, known.description) if known else Feature(key)
 
     def _contracts(self) -> tuple[Contract, ...]:
