@@ -162,6 +162,7 @@ def test_marginal_configuration_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_without_can_nothing_is_published_and_files_must_be_there(tmp_path: Path) -> None:
     result = run(CAPTURE)
-    assert (result.exit_code, "nothing is published" in " ".join(result.output.split())) == (2, True)
+    said = " ".join(result.output.split())
+    assert (result.exit_code, "give --lake and --period, or FILEs with --can" in said) == (2, True)
     assert run(tmp_path / "none.binpb", "--can").exit_code == 2
     assert run(os.devnull, "--can").exit_code == 1
