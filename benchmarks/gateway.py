@@ -129,7 +129,10 @@ def blast(port: int, requests: list[bytes], spans: int, pid: int) -> Result:
                 )
                 answer = b""
                 while b"\r\n\r\n" not in answer:
-                    answer += connection.recv(65536)
+                    piece = connection.recv(65536)
+                    if not piece:
+                        raise RuntimeError("the connection was closed")
+                    answer += piece
                 if b" 200 " not in answer[:16]:
                     raise RuntimeError(answer.decode(errors="replace"))
                 taken.append(time.monotonic() - begin)

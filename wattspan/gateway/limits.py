@@ -45,8 +45,13 @@ class Reservation:
         self._budget.reserve(size)
         self._size += size
 
+    def release(self) -> None:
+        """Give it back."""
+        self._budget.release(self._size)
+        self._size = 0
+
     def __enter__(self) -> Reservation:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._budget.release(self._size)
+        self.release()

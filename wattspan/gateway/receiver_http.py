@@ -12,8 +12,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
-from aiohttp import web
-
+from wattspan.gateway.http_server import AnswerNowError, Head, HttpAnswer, HttpServer
 from wattspan.gateway.inflate import ENCODINGS, DamagedError, TooLargeError, inflate
 from wattspan.gateway.journal import without_content
 from wattspan.gateway.json_requests import NotOtlpJsonError, as_protobuf
@@ -39,9 +38,7 @@ _OWN_THREAD_BYTES: Final = 256 * 1024
 """Bodies above this are inflated or converted off the event loop."""
 _JSON_WEIGHT: Final = 8
 """Memory that reading JSON takes, in lengths of its text: 7 measured for spans of chat calls."""
-_READ_BYTES: Final = 1024 * 1024
-_LINGER_S: Final = 2.0
-"""How long a refused client may go on sending before the connection is cut: so long it can read why."""
+_DONE: Final = {kind: HttpAnswer(200, kind, full_success(kind)) for kind in (PROTOBUF, JSON)}
 
 
 class HttpReceiver:
@@ -62,17 +59,8 @@ class HttpReceiver:
         self._tally = tally
         self._tls: ssl.SSLContext | None = None
         self._apply(settings, limits, signals)
-        self._runner = web.ServerRunner(
-            web.Server(
-                self._handle,
-                access_log=None,
-                auto_decompress=False,
-                read_bufsize=_READ_BYTES,
-                handler_cancellation=False,
-                lingering_time=_LINGER_S,
-            ),
-            shutdown_timeout=drain_s,
-        )
+        self._drain_s = drain_s
+        self._server = HttpServer(self._begin, self._fault, limits.body_timeout_s)
         self.port = 0
 
     def _apply(
@@ -91,76 +79,43 @@ class HttpReceiver:
         if self._tls is not None and settings.tls is not None:
             self._tls.load_cert_chain(settings.tls.cert_file, settings.tls.key_file)
         self._apply(settings, limits, signals)
+        self._server.body_timeout_s = limits.body_timeout_s
 
     async def start(self, *, shares_port: bool = False) -> None:
         """Listen. Raises OSError where the address cannot be had."""
-        await self._runner.setup()
         self._tls = self._settings.tls.context() if self._settings.tls else None
-        site = web.TCPSite(
-            self._runner,
-            self._settings.host,
-            self._settings.port,
-            ssl_context=self._tls,
-            backlog=1024,
-            reuse_port=shares_port,
+        self.port = await self._server.start(
+            self._settings.host, self._settings.port, self._tls, shares_port=shares_port
         )
-        await site.start()
-        self.port = self._runner.addresses[0][1]
 
     async def close(self) -> None:
         """Stop listening; requests under way have `drain_s` to end."""
-        await self._runner.cleanup()
+        await self._server.close(self._drain_s)
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        signal = BY_PATH.get(request.path)
-        content_type = request.content_type
+    def _begin(self, head: Head) -> _Export:
+        """Admit a request by its head. Raises AnswerNowError."""
+        content_type = head.headers.get("content-type", "").partition(";")[0].strip().lower()
+        signal = BY_PATH.get(head.path)
+        if signal is None:
+            message = f"no such path; there are: {', '.join(BY_PATH)}"
+            raise AnswerNowError(_refused(RefusalError(404, Code.NOT_FOUND, message), content_type))
         try:
-            if signal is None:
-                raise RefusalError(404, Code.NOT_FOUND, f"no such path; there are: {', '.join(BY_PATH)}")
-            items = await self._export(request, signal, content_type)
+            self._check(head, signal, content_type)
+            encoding = _encoding(head)
+            most, length = self._limits.request_bytes, head.content_length
+            if length is not None and length > most:
+                raise too_large(f"the body has {length} bytes; allowed are {most}")
         except RefusalError as refusal:
-            if signal is not None:
-                self._tally.refused[signal] += refusal.items
-            response = _refused(refusal, JSON if content_type == JSON else PROTOBUF)
-        except Exception as error:
-            log.error("a request failed: %s", without_content(error))
-            failure = RefusalError(500, Code.INTERNAL, "internal error")
-            response = _refused(failure, JSON if content_type == JSON else PROTOBUF)
-        else:
-            response = web.Response(body=full_success(content_type), content_type=content_type)
-            assert signal is not None
-            self._tally.accepted[signal] += items
-        if signal is not None:
-            self._tally.requests[signal.value, str(response.status)] += 1
-        if response.status != 200 and not request.content.at_eof():
-            # What is left of the body would be taken for the next request.
-            response.force_close()
-        return response
+            raise AnswerNowError(self.refused(signal, refusal, content_type)) from None
+        return _Export(self, signal, content_type, encoding, Reservation(self._budget))
 
-    async def _export(self, request: web.BaseRequest, signal: Signal, content_type: str) -> int:
-        self._check(request, signal, content_type)
-        encoding = request.headers.get("Content-Encoding", "identity").strip().lower() or "identity"
-        if encoding not in ENCODINGS:
-            raise RefusalError(
-                415,
-                Code.INVALID_ARGUMENT,
-                f"Content-Encoding {encoding!r} is not supported; there are: {', '.join(ENCODINGS)}",
-            )
-        with Reservation(self._budget) as reservation:
-            body = await self._read(request, reservation)
-            if encoding != "identity":
-                body = await self._inflated(encoding, body, reservation)
-            if content_type == JSON:
-                body = await self._converted(signal, body, reservation)
-            return await self._accept(signal, body)
-
-    def _check(self, request: web.BaseRequest, signal: Signal, content_type: str) -> None:
+    def _check(self, head: Head, signal: Signal, content_type: str) -> None:
         if self._token:
-            given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+            given = head.headers.get("authorization", "").encode("latin-1")
             if not hmac.compare_digest(given, self._token):
                 raise RefusalError(401, Code.UNAUTHENTICATED, "the bearer token is missing or wrong")
-        if request.method != "POST":
-            raise RefusalError(405, Code.UNIMPLEMENTED, f"{request.method} is not supported; use POST")
+        if head.method != "POST":
+            raise RefusalError(405, Code.UNIMPLEMENTED, f"{head.method} is not supported; use POST")
         if signal not in self._signals:
             raise RefusalError(
                 404, Code.UNIMPLEMENTED, f"{signal.value} are not enabled: no destination takes them"
@@ -172,31 +127,44 @@ class HttpReceiver:
                 f"Content-Type {content_type!r} is not supported; use {PROTOBUF} or {JSON}",
             )
 
-    async def _read(self, request: web.BaseRequest, reservation: Reservation) -> bytes:
-        most = self._limits.request_bytes
-        expected = request.content_length
-        if expected is not None:
-            if expected > most:
-                raise too_large(f"the body has {expected} bytes; allowed are {most}")
-            reservation.add(expected)
-        if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
-            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        pieces: list[bytes] = []
-        size = 0
+    def _fault(self, status: int, message: str) -> HttpAnswer:
+        return _refused(_unreadable(status, message), PROTOBUF)
+
+    def refused(self, signal: Signal, refusal: RefusalError, content_type: str) -> HttpAnswer:
+        """The answer to a request that is not taken in."""
+        self._tally.refused[signal] += refusal.items
+        self._tally.requests[signal.value, str(refusal.http_status)] += 1
+        return _refused(refusal, content_type)
+
+    async def export(
+        self, signal: Signal, content_type: str, encoding: str, body: bytes, reservation: Reservation
+    ) -> HttpAnswer:
+        """The answer to a whole request."""
         try:
-            async with asyncio.timeout(self._limits.body_timeout_s):
-                while piece := await request.content.readany():
-                    pieces.append(piece)
-                    size += len(piece)
-                    if expected is None:
-                        if size > most:
-                            raise too_large(f"the body has more than {most} bytes")
-                        reservation.add(len(piece))
-        except TimeoutError:
-            raise RefusalError(408, Code.INVALID_ARGUMENT, "the body did not come in time") from None
-        except (web.HTTPException, ValueError):
-            raise bad_data("the body is not valid HTTP") from None
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            if encoding != "identity":
+                body = await self._inflated(encoding, body, reservation)
+            if content_type == JSON:
+                body = await self._converted(signal, body, reservation)
+            items = await self._accept(signal, body)
+        except RefusalError as refusal:
+            return self.refused(signal, refusal, content_type)
+        except Exception as error:
+            log.error("a request failed: %s", without_content(error))
+            failure = RefusalError(500, Code.INTERNAL, "internal error")
+            return self.refused(signal, failure, content_type)
+        self._tally.accepted[signal] += items
+        self._tally.requests[signal.value, "200"] += 1
+        return _DONE[content_type]
+
+    def admit(self, size: int, so_far: int, signal: Signal, content_type: str, held: Reservation) -> None:
+        """Admit `size` bytes more of a body. Raises AnswerNowError."""
+        most = self._limits.request_bytes
+        try:
+            if so_far + size > most:
+                raise too_large(f"the body has more than {most} bytes")
+            held.add(size)
+        except RefusalError as refusal:
+            raise AnswerNowError(self.refused(signal, refusal, content_type)) from None
 
     async def _inflated(self, encoding: str, body: bytes, reservation: Reservation) -> bytes:
         most = self._limits.request_bytes
@@ -225,14 +193,68 @@ class HttpReceiver:
             raise bad_data(str(error)) from error
 
 
-def _refused(refusal: RefusalError, content_type: str) -> web.Response:
-    response = web.Response(
-        status=refusal.http_status, body=refusal.body(content_type), content_type=content_type
-    )
+class _Export:
+    """One request."""
+
+    __slots__ = ("_content_type", "_encoding", "_receiver", "_reservation", "_signal", "_size")
+
+    def __init__(
+        self,
+        receiver: HttpReceiver,
+        signal: Signal,
+        content_type: str,
+        encoding: str,
+        reservation: Reservation,
+    ) -> None:
+        self._receiver = receiver
+        self._signal = signal
+        self._content_type = content_type
+        self._encoding = encoding
+        self._reservation = reservation
+        self._size = 0
+
+    def admit(self, size: int) -> None:
+        """Admit `size` bytes more of the body. Raises AnswerNowError."""
+        self._receiver.admit(size, self._size, self._signal, self._content_type, self._reservation)
+        self._size += size
+
+    async def answer(self, body: bytes) -> HttpAnswer:
+        """The answer to the whole request."""
+        return await self._receiver.export(
+            self._signal, self._content_type, self._encoding, body, self._reservation
+        )
+
+    def fault(self, status: int, message: str) -> HttpAnswer:
+        """The answer where the rest of the request cannot be read."""
+        return self._receiver.refused(self._signal, _unreadable(status, message), self._content_type)
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._reservation.release()
+
+
+def _unreadable(status: int, message: str) -> RefusalError:
+    return RefusalError(status, Code.INTERNAL if status == 500 else Code.INVALID_ARGUMENT, message)
+
+
+def _encoding(head: Head) -> str:
+    encoding = head.headers.get("content-encoding", "identity").strip().lower() or "identity"
+    if encoding not in ENCODINGS:
+        raise RefusalError(
+            415,
+            Code.INVALID_ARGUMENT,
+            f"Content-Encoding {encoding!r} is not supported; there are: {', '.join(ENCODINGS)}",
+        )
+    return encoding
+
+
+def _refused(refusal: RefusalError, content_type: str) -> HttpAnswer:
+    kind = JSON if content_type == JSON else PROTOBUF
+    headers = []
     if refusal.retry_after is not None:
-        response.headers["Retry-After"] = refusal.retry_after
+        headers.append(("Retry-After", refusal.retry_after))
     if refusal.http_status == 405:
-        response.headers["Allow"] = "POST"
+        headers.append(("Allow", "POST"))
     if refusal.http_status == 401:
-        response.headers["WWW-Authenticate"] = "Bearer"
-    return response
+        headers.append(("WWW-Authenticate", "Bearer"))
+    return HttpAnswer(refusal.http_status, kind, refusal.body(kind), tuple(headers))
