@@ -2,7 +2,7 @@
 
 httptools (llhttp, Node's parser) reads; what a server must decide besides is here: bodies are admitted before
 they are read, a refused client is listened to for a moment so that it can read why, and nobody holds a
-connection for ever. Measured on one core: 31 µs of processor time for a request of 6 kB, where aiohttp takes 84.
+connection for ever. Measured on one core: 31 µs for a request of 6 kB, where aiohttp takes 84.
 """
 
 from __future__ import annotations
