@@ -1,0 +1,158 @@
+"""A real Prometheus that scrapes a gateway under traffic and an application answers every panel's query."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+import wattspan
+from tests.gateway.backend import Backend
+from tests.gateway.running import Client, config_of, running
+from tests.interop import neighbours
+from tests.interop.process import free_port, listening
+from tests.interop.the_call import Ids, request
+
+FOLDER = neighbours.HERE.parents[1] / "deploy" / "grafana"
+SCRAPES = """
+global: {scrape_interval: 250ms, scrape_timeout: 250ms}
+scrape_configs:
+  - {job_name: gateway, static_configs: [{targets: ["127.0.0.1:%d"]}]}
+  - {job_name: shop, static_configs: [{targets: ["127.0.0.1:%d"]}]}
+"""
+VARIABLES = {
+    # As Grafana fills them in for "All" and a range of a minute.
+    "$__rate_interval": "30s",
+    "$__range": "1m",
+    "$exporter": "(good|down)",
+}
+Query = Callable[[str], Awaitable[list[dict[str, Any]]]]
+
+
+def queries() -> Sequence[tuple[str, str]]:
+    """Title and PromQL of every panel of the gateway's dashboard."""
+    panels = json.loads((FOLDER / "gateway.json").read_text())["panels"]
+    return [
+        (f"{panel['title']} ({target['refId']})", target["expr"])
+        for panel in panels
+        for target in panel.get("targets", ())
+    ]
+
+
+async def traffic(client: Client) -> None:
+    """Calls, a body that is no OTLP, and OTLP over gRPC."""
+    import grpc
+
+    for number in range(1, 5):
+        assert (await client.post(request(Ids(number))))[0] == 200
+        await asyncio.sleep(0.3)
+    assert (await client.post(b"\xff"))[0] == 400
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{client.gateway.grpc.port}") as channel:
+        export = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+        await export(request(Ids(5)))
+
+
+def test_prometheus_answers_every_panel(tmp_path: Path) -> None:
+    prometheus = neighbours.prometheus()
+    pytest.importorskip("opentelemetry.exporter.prometheus", reason="opentelemetry-exporter-prometheus")
+
+    async def run() -> None:
+        down = Backend()
+        async with down:
+            pass
+        async with Backend() as good:
+            config = config_of(
+                tmp_path,
+                {"name": "good", "endpoint": good.endpoint},
+                {"name": "down", "endpoint": down.endpoint},
+                drain_s=0.2,
+            )
+            app_port, port = free_port(), free_port()
+            (tmp_path / "app").mkdir()
+            app = (sys.executable, "-m", "tests.interop.counting_app", app_port)
+            async with (
+                running(config) as client,
+                listening(
+                    *map(str, app),
+                    port=app_port,
+                    directory=tmp_path / "app",
+                    environ={"PYTHONPATH": str(neighbours.HERE.parents[1])},
+                ),
+            ):
+                file = tmp_path / "prometheus.yml"
+                file.write_text(SCRAPES % (client.gateway.telemetry.port, app_port))
+                options = (
+                    f"--config.file={file}",
+                    f"--storage.tsdb.path={tmp_path / 'tsdb'}",
+                    f"--web.listen-address=127.0.0.1:{port}",
+                )
+                async with listening(prometheus, *options, port=port, directory=tmp_path):
+                    await traffic(client)
+                    async with aiohttp.ClientSession() as session:
+                        await assert_answered(session, port, client.gateway.telemetry.port)
+
+    asyncio.run(run())
+
+
+def is_answer(found: Sequence[dict[str, Any]]) -> bool:
+    return bool(found) and not any(math.isnan(float(series["value"][1])) for series in found)
+
+
+async def assert_answered(session: aiohttp.ClientSession, port: int, telemetry_port: int) -> None:
+    instance = f"127.0.0.1:{telemetry_port}"
+
+    async def ask(query: str) -> list[dict[str, Any]]:
+        for variable, value in {**VARIABLES, "$instance": instance}.items():
+            query = query.replace(variable, value)
+        async with session.post(f"http://127.0.0.1:{port}/api/v1/query", data={"query": query}) as answer:
+            told = await answer.json()
+        assert told["status"] == "success", (query, told)
+        found: list[dict[str, Any]] = told["data"]["result"]
+        return found
+
+    async def first(query: str) -> float:
+        found = await ask(query)
+        return float(found[0]["value"][1]) if found else -1.0
+
+    async with asyncio.timeout(60):
+        while await first("sum(wattspan_receiver_accepted_spans_total)") < 10:
+            await asyncio.sleep(0.1)
+        # Rates need a second scrape after the traffic.
+        while unanswered := [title for title, query in queries() if not is_answer(await ask(query))]:
+            print("no answer yet:", unanswered)
+            await asyncio.sleep(0.2)
+    await assert_numbers(ask)
+    label_values = f"http://127.0.0.1:{port}/api/v1/label/exporter/values"
+    async with session.get(label_values, params={"match[]": "wattspan_exporter_queue_size"}) as answer:
+        assert (await answer.json())["data"] == ["down", "good"]
+
+
+async def assert_numbers(ask: Query) -> None:
+    """Gateway and application have the same names in Prometheus, and are told apart by their labels."""
+    call = wattspan.estimate(model="gpt-4o", provider="openai", input_tokens=1000, output_tokens=300)
+    joules = call.energy_kwh * 3.6e6
+    (gateway,) = await ask('wattspan_energy_joules_total{wattspan_basis=""}')
+    assert gateway["metric"]["job"] == "gateway"
+    assert float(gateway["value"][1]) == pytest.approx(5 * joules, rel=1e-9)
+    (app,) = await ask('wattspan_energy_joules_total{wattspan_basis!=""}')
+    assert app["metric"]["job"] == "shop"
+    assert app["metric"]["wattspan_model"] == "openai/gpt-4o"
+    assert app["metric"]["gen_ai_provider_name"] == "openai"
+    calls = float(app["value"][1]) / joules
+    assert calls == pytest.approx(round(calls), rel=1e-9)
+    (carbon,) = await ask('wattspan_co2e_grams_total{wattspan_basis!=""}')
+    assert float(carbon["value"][1]) / float(app["value"][1]) == pytest.approx(call.co2e_g / joules, rel=1e-9)
+    books = {
+        found["metric"]["exporter"]: float(found["value"][1])
+        for title, query in queries()
+        if title.startswith("Books")
+        for found in await ask(query)
+    }
+    assert books == {"good": 0.0, "down": 0.0}
