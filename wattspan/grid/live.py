@@ -49,6 +49,8 @@ _MAX_ZONES = 16
 _MAX_WANTED = 2_000_000
 """Hours noted as wanted; past this many more are only counted. Hostile spans may carry any time."""
 _MAX_PLACES = 65_536
+_MAX_MISSES = 4_096
+"""Zones and reasons counted apart."""
 _AHEAD_S = 86_400
 _YOUNG_S = 2 * 86_400
 _FINEST_FIRST: tuple[Resolution, ...] = ("5-minute", "hour", "forecast", "typical-hour", "annual")
@@ -336,7 +338,13 @@ class LiveSignal(Generic[SignalT, FactorT]):
         counts = np.bincount(zone_rows) if len(zone_rows) else np.empty(0, dtype=np.int64)
         for row in np.flatnonzero(counts).tolist():
             zone = self._pages.zone(row)
-            self.misses[zone, reason or self._reason(zone)] += int(counts[row])
+            self._miss(zone, reason or self._reason(zone), int(counts[row]))
+
+    def _miss(self, zone: str, reason: str, count: int) -> None:
+        """Count calls; feeds may word each error anew, so past a bound only that they failed is kept."""
+        if len(self.misses) >= _MAX_MISSES and (zone, reason) not in self.misses:
+            zone, reason = "", reason if reason in _OWN_REASONS else FEED_FAILED
+        self.misses[zone, reason] += count
 
     def _reason(self, zone: str) -> str:
         return self._reasons.get(zone) or self._reasons.get("") or NOT_THERE_YET
@@ -406,7 +414,7 @@ class LiveSignal(Generic[SignalT, FactorT]):
                 if target.rows:
                     reason = self._reason(self._pages.zone(target.rows[0]))
                 else:
-                    self.misses[place.label, reason] += int(counts[pair])
+                    self._miss(place.label, reason, int(counts[pair]))
                 if self.fallback is not None:
                     continue
                 made = no_figure(self.kind, place.label, "annual", reason, len(place.members))

@@ -21,6 +21,7 @@ from wattspan.grid.feeds.watttime import WattTime
 from wattspan.grid.hourly import HourlySignal, HourlyValues
 from wattspan.grid.intensity import Kind, MixedKindsError, same_kind
 from wattspan.grid.live import (
+    FEED_FAILED,
     NO_TIME,
     NO_ZONE,
     NOT_THERE_YET,
@@ -370,3 +371,13 @@ def test_thread_fetches_while_calls_are_answered(apis: Apis, signal: LiveSignal,
         prefetcher._stopped.wait(0.01)
     prefetcher.stop()
     assert at(signal, [place], (0, MARCH)).g_per_kwh.tolist() == [148.0]
+
+
+def test_errors_that_a_feed_words_anew_each_time_do_not_fill_the_memory(signal: LiveSignal, region) -> None:
+    place = region("aws/eu-central-1")
+    for number in range(5_000):
+        signal.note("DE", f"electricity-maps: request {number} failed")
+        at(signal, [place], (0, MARCH))
+    assert len(signal.misses) == 4_097
+    assert signal.misses["", FEED_FAILED] == 5_000 - 4_096
+    assert signal.misses_by_reason() == {FEED_FAILED: 5_000}
