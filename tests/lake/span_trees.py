@@ -22,13 +22,19 @@ class Span:
     """Share of traces kept that its trace state says."""
     is_orphan: bool = False
     """Its parent is missing."""
+    start_unix_ns: int = -1
+    """-1: the number of its row."""
+    agent: str = ""
+    tool: str = ""
     call: dict[str, Any] | None = None
     """Columns of its call, with `role` (0 call, 1 aggregate) beside them."""
 
 
 def call(name: str = "chat", **columns: Any) -> Span:
     span = {
-        key: columns.pop(key) for key in ("service", "status", "attributes", "is_orphan") if key in columns
+        key: columns.pop(key)
+        for key in ("service", "status", "attributes", "is_orphan", "start_unix_ns", "agent", "tool", "kept")
+        if key in columns
     }
     return Span(name, call={"role": 0, "has_usage": True, **columns}, **span)
 
@@ -54,9 +60,14 @@ def rows_of(*traces: list[Span]) -> tuple[SpanRows, Tree]:
     parent_id = np.where(parent_row >= 0, span_id[parent_row], 0).astype(np.uint64)
     parent_id[[row for row, (*_, span) in enumerate(spans) if span.is_orphan]] = 999_999
     trace_id = np.zeros((n, 16), dtype=np.uint8)
-    trace_id[:, 15] = [number for number, *_ in spans]
+    numbers = np.array([number + 1 for number, *_ in spans], dtype=">u4")
+    trace_id[:, 12:] = numbers.view(np.uint8).reshape(n, 4)
     call_rows = [row for row, (*_, span) in enumerate(spans) if span.call is not None]
     of_calls = [dict(spans[row][-1].call or {}) for row in call_rows]
+    starts = np.array(
+        [row if span.start_unix_ns < 0 else span.start_unix_ns for row, (*_, span) in enumerate(spans)],
+        dtype=np.int64,
+    )
     roles = np.array([columns.pop("role") for columns in of_calls], dtype=np.int8)
     pairs = [list(span.attributes.items()) for *_, span in spans]
     k = len(call_rows)
@@ -64,15 +75,15 @@ def rows_of(*traces: list[Span]) -> tuple[SpanRows, Tree]:
         trace_id=trace_id,
         span_id=span_id,
         parent_span_id=parent_id,
-        start_unix_ns=np.arange(n, dtype=np.int64),
+        start_unix_ns=starts,
         duration_ns=np.ones(n, dtype=np.int64),
         kind=np.zeros(n, dtype=np.int8),
         status=np.array([span.status for *_, span in spans], dtype=np.int8),
         service=Column.of([span.service for *_, span in spans]),
         scope=Column.constant("", n),
         name=Column.of([span.name for *_, span in spans]),
-        agent=Column.constant("", n),
-        tool=Column.constant("", n),
+        agent=Column.of([span.agent for *_, span in spans]),
+        tool=Column.of([span.tool for *_, span in spans]),
         cpu_ns=np.full(n, -1, dtype=np.int64),
         kept_share=np.array([span.kept for *_, span in spans], dtype=np.float64),
         attributes=Attributes(
@@ -81,7 +92,14 @@ def rows_of(*traces: list[Span]) -> tuple[SpanRows, Tree]:
             Column.of([value for of_span in pairs for _, value in of_span]),
         ),
         call_rows=np.array(call_rows, dtype=np.int64),
-        calls=CallBatch.concatenate([CallBatch.of(1, **columns) for columns in of_calls]),
+        calls=CallBatch.concatenate(
+            [
+                CallBatch.of(
+                    1, start_unix_ns=starts[row], duration_ns=1, service=spans[row][-1].service, **columns
+                )
+                for row, columns in zip(call_rows, of_calls, strict=True)
+            ]
+        ),
         role=roles,
         is_continuation=np.zeros(k, dtype=np.bool_),
         response_hash=np.zeros(k, dtype=np.uint64),

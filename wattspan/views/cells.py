@@ -52,7 +52,7 @@ def cells_of(folder: Path, segments: Sequence[Segment]) -> pa.Table:
 
         def asked(query: str) -> pa.Table:
             connection.register("stream", stream.reader())
-            return connection.execute(query).to_arrow_table()
+            return connection.sql(query).to_arrow_table()
 
         of_requests = dimensions(OF_REQUESTS[:1] + OF_REQUESTS[2:])
         found = (

@@ -47,7 +47,7 @@ def kinds(snapshot: Snapshot, question: Question) -> tuple[Kind, ...]:
     """The kinds of figures in the question's period: more than one are never added up."""
     if question.estimate_set is not None:
         return (_kind_of_set(snapshot, question.estimate_set),)
-    found = {kind_of(segment) for segment in segments_of(snapshot, question)}
+    found = {kind_of(segment) for segment in segments_of(snapshot, question, 0)}
     return tuple(sorted(found | cell_files(snapshot, question).kinds))
 
 
@@ -59,14 +59,14 @@ def _kind_of_set(snapshot: Snapshot, name: str) -> Kind:
     raise QueryError(f"the lake has no estimates called {name!r}; it has {names}")
 
 
-def segments_of(snapshot: Snapshot, question: Question) -> list[Segment]:
-    """Segments that may hold calls of the period."""
+def segments_of(snapshot: Snapshot, question: Question, slack_ns: int = _SLACK_NS) -> list[Segment]:
+    """Segments that may hold calls of the period; `slack_ns`: calls may begin so long before their span."""
     start, end = question.start_unix_ns, question.end_unix_ns
     return [
         segment
         for segment in snapshot.manifest.segments
         if (start is None or segment.max_end_unix_ns >= start)
-        and (end is None or segment.min_start_unix_ns < end + _SLACK_NS)
+        and (end is None or segment.min_start_unix_ns < end + slack_ns)
     ]
 
 

@@ -21,6 +21,7 @@ from wattspan.views.dimensions import (
     TIMES,
     Dimension,
     Filter,
+    QueryError,
     attribute_keys,
     dimensions,
 )
@@ -92,6 +93,14 @@ def asked(snapshot: Snapshot, question: Question, kind: Kind | None = None) -> A
     if kind is not None and question.estimate_set is None:
         segments = [segment for segment in segments if kind_of(segment) == kind]
         cells = cells.of_kind(kind)
+    if question.estimate_set is not None:
+        lacking = [one.file for one in segments if question.estimate_set not in one.estimates]
+        if lacking:
+            raise QueryError(
+                f"the estimates {question.estimate_set!r} do not cover all of this period: "
+                f"{len(lacking)} of {len(segments)} files lack them ({lacking[0]}); "
+                "estimate the rest, or ask for the days covered"
+            )
     notes: tuple[str, ...] = ()
     if snapshot.manifest.rollups and not cells_can(question):
         notes = (

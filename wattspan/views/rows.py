@@ -22,7 +22,6 @@ from wattspan.lake.inherit import nearest, parent_rows
 from wattspan.lake.manifest import Segment
 from wattspan.lake.rows import Flags, Floats, Ints
 from wattspan.lake.schema import ESTIMATES, SEGMENT
-from wattspan.views.dimensions import QueryError
 
 TEXTS: Final = (
     "feature",
@@ -70,6 +69,7 @@ class Stream:
     folder: Path
     segments: tuple[Segment, ...]
     estimate_set: str | None = None
+    """Every segment has it."""
     attributes: tuple[str, ...] = ()
     inherits: tuple[str, ...] = ()
     """Of "agent" and "tool"."""
@@ -132,16 +132,9 @@ class Stream:
 
     def _with_estimates(self, rows: pa.Table, segment: Segment) -> pa.Table:
         assert self.estimate_set is not None
-        file = segment.estimates.get(self.estimate_set)
-        if file is None:
-            raise QueryError(
-                f"the estimates {self.estimate_set!r} do not cover all of this period (not {segment.file}); "
-                "estimate the rest, or ask for the days it covers"
-            )
+        file = segment.estimates[self.estimate_set]
         wanted = [name for name in ESTIMATES.names if name in rows.schema.names]
         other = pq.read_table(self.folder / file, columns=wanted, memory_map=True)
-        if other.num_rows != rows.num_rows:
-            raise QueryError(f"{file} has {other.num_rows} rows, {segment.file} has {rows.num_rows}")
         for name in wanted:
             rows = rows.set_column(rows.schema.get_field_index(name), name, other.column(name))
         return rows
