@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from wattspan import CallBatch, Estimator
 from wattspan.estimator import Deployment, DeploymentError, Metered
+from wattspan.estimator.estimate import CHUNK_ROWS
 
 LLAMA = "meta-llama/Llama-3.3-70B-Instruct"
 
@@ -352,3 +353,17 @@ def test_a_row_is_estimated_the_same_whatever_stands_beside_it(rows):
         np.testing.assert_array_equal(alone.co2e_g[0], together.co2e_g[row])
         assert alone.tier[0] == together.tier[row]
         assert alone.region[0] == together.region[row]
+
+
+def test_rows_beyond_one_chunk_are_estimated_as_alone(estimator):
+    n = 2 * CHUNK_ROWS + 17
+    calls = CallBatch.of(
+        n, model="gpt-4o", provider="openai", input_tokens=np.arange(n) + 1, output_tokens=np.arange(n) % 500
+    )
+    found = estimator.estimate(calls)
+    assert len(found) == n
+    for row in (0, CHUNK_ROWS - 1, CHUNK_ROWS, n - 1):
+        alone = estimator.estimate(calls.take(np.array([row])))
+        assert found.energy_kwh[row] == alone.energy_kwh[0]
+        assert found.co2e_g_high[row] == alone.co2e_g_high[0]
+        assert found.basis[row] == alone.basis[0]

@@ -530,8 +530,8 @@ def _of_plans(plan_of_row: Ints, plans: Sequence[Plan], basis: Codes) -> dict[st
 
 def _below_one_another(chunks: Sequence[dict[str, Any]], n: int) -> dict[str, Any]:
     columns = {}
-    for name, first in chunks[0].items():
-        columns[name] = column = np.empty(n, dtype=first.dtype)
+    for name in tuple(chunks[0]):  # the chunks are emptied on the way: two of each column would be too much
+        columns[name] = column = np.empty(n, dtype=chunks[0][name].dtype)
         begin = 0
         for chunk in chunks:
             values = chunk.pop(name)
