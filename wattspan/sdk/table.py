@@ -45,8 +45,16 @@ _INT64_MAX: Final = 2**63 - 1
 
 _FIELDS: Final = attrgetter(
     "name", "attributes", "resource", "instrumentation_scope", "kind", "status.status_code", "start_time",
-    "end_time", "context.trace_id", "context.span_id", "parent", "context.trace_state",
+    "end_time", "context", "parent",
 )  # fmt: skip
+_INNER_FIELDS: Final = attrgetter(
+    "_name", "_attributes", "_resource", "_instrumentation_scope", "_kind", "_status._status_code",
+    "_start_time", "_end_time", "_context", "_parent",
+)  # fmt: skip
+"""The same of spans as the SDK makes them: each of the others is a call of Python."""
+
+_TRACE_ID, _SPAN_ID, _TRACE_STATE = 0, 1, 4
+"""Places in a SpanContext, which is a tuple."""
 
 Attributes = dict[str, Any]
 
@@ -98,9 +106,8 @@ class SpanReader:
 
     def _read(self, spans: Sequence[ReadableSpan]) -> tuple[SpanTable, list[int], list[Attributes]]:
         n = len(spans)
-        fields = list(zip(*map(_FIELDS, spans), strict=True)) or [()] * 12
-        names, attributes, resources_of, scopes_of, kinds, statuses, starts, ends = fields[:8]
-        trace_ids, span_ids, parents, states = fields[8:]
+        fields = list(zip(*_fields(spans), strict=True)) or [()] * 10
+        names, attributes, resources_of, scopes_of, kinds, statuses, starts, ends, contexts, parents = fields
         copies = [_copied(one) for one in attributes]
         values = _Values()
         resource, scope, resources, scopes = _homes(resources_of, scopes_of)
@@ -109,6 +116,7 @@ class SpanReader:
         scope_attributes = [one.attributes or {} if one else {} for _, one in scopes]
         scope_cells = self._plain_cells(scope_attributes, values)
         code = values.texts.__getitem__
+        states = [one[_TRACE_STATE] for one in contexts]
         state_code = [code(state.to_header()) if state else 0 for state in states]
         name_code = np.array(array("i", map(code, names)), dtype=np.int32)
         scope_names = [code(one.name if one else "") for _, one in scopes]
@@ -122,11 +130,11 @@ class SpanReader:
             resource=resource,
             scope=scope,
             trace_id=np.frombuffer(
-                b"".join([one.to_bytes(16, "big") for one in trace_ids]), dtype=np.uint8
+                b"".join([one[_TRACE_ID].to_bytes(16, "big") for one in contexts]), dtype=np.uint8
             ).reshape(-1, 16),
-            span_id=np.array(array("Q", span_ids), dtype=np.uint64),
+            span_id=np.array(array("Q", [one[_SPAN_ID] for one in contexts]), dtype=np.uint64),
             parent_span_id=np.array(
-                array("Q", [one.span_id if one else 0 for one in parents]), dtype=np.uint64
+                array("Q", [one[_SPAN_ID] if one else 0 for one in parents]), dtype=np.uint64
             ),
             start_unix_ns=_times(starts),
             end_unix_ns=_times(ends),
@@ -315,6 +323,15 @@ def _typed(value: Any) -> tuple[int, tuple[Any]] | None:
         case Mapping():
             return KVLIST, (0,)
     return None
+
+
+def _fields(spans: Sequence[ReadableSpan]) -> list[tuple[Any, ...]]:
+    if set(map(type, spans)) == {ReadableSpan}:
+        try:
+            return list(map(_INNER_FIELDS, spans))
+        except AttributeError:
+            pass  # another version of the SDK
+    return list(map(_FIELDS, spans))
 
 
 def _copied(attributes: Any) -> Attributes:
