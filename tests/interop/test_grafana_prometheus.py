@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
 import wattspan
@@ -22,15 +21,15 @@ from tests.interop.the_call import Ids, request
 
 FOLDER = neighbours.HERE.parents[1] / "deploy" / "grafana"
 SCRAPES = """
-global: {scrape_interval: 250ms, scrape_timeout: 250ms}
+global: {scrape_interval: 500ms, scrape_timeout: 500ms}
 scrape_configs:
   - {job_name: gateway, static_configs: [{targets: ["127.0.0.1:%d"]}]}
   - {job_name: shop, static_configs: [{targets: ["127.0.0.1:%d"]}]}
 """
 VARIABLES = {
-    # As Grafana fills them in for "All" and a range of a minute.
-    "$__rate_interval": "30s",
-    "$__range": "1m",
+    # As Grafana fills them in for "All" and a range of three minutes.
+    "$__rate_interval": "2m",
+    "$__range": "3m",
     "$exporter": "(good|down)",
 }
 Query = Callable[[str], Awaitable[list[dict[str, Any]]]]
@@ -52,7 +51,7 @@ async def traffic(client: Client) -> None:
 
     for number in range(1, 5):
         assert (await client.post(request(Ids(number))))[0] == 200
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.6)
     assert (await client.post(b"\xff"))[0] == 400
     async with grpc.aio.insecure_channel(f"127.0.0.1:{client.gateway.grpc.port}") as channel:
         export = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
@@ -94,9 +93,7 @@ def test_prometheus_answers_every_panel(tmp_path: Path) -> None:
                     f"--web.listen-address=127.0.0.1:{port}",
                 )
                 async with listening(prometheus, *options, port=port, directory=tmp_path):
-                    await traffic(client)
-                    async with aiohttp.ClientSession() as session:
-                        await assert_answered(session, port, client.gateway.telemetry.port)
+                    await assert_answered(client, port)
 
     asyncio.run(run())
 
@@ -105,26 +102,28 @@ def is_answer(found: Sequence[dict[str, Any]]) -> bool:
     return bool(found) and not any(math.isnan(float(series["value"][1])) for series in found)
 
 
-async def assert_answered(session: aiohttp.ClientSession, port: int, telemetry_port: int) -> None:
-    instance = f"127.0.0.1:{telemetry_port}"
+async def assert_answered(client: Client, port: int) -> None:
+    session = client.session
+    instance = f"127.0.0.1:{client.gateway.telemetry.port}"
 
     async def ask(query: str) -> list[dict[str, Any]]:
         for variable, value in {**VARIABLES, "$instance": instance}.items():
             query = query.replace(variable, value)
         async with session.post(f"http://127.0.0.1:{port}/api/v1/query", data={"query": query}) as answer:
+            if answer.status == 503:  # it listens before it is ready
+                return []
             told = await answer.json()
         assert told["status"] == "success", (query, told)
         found: list[dict[str, Any]] = told["data"]["result"]
         return found
 
-    async def first(query: str) -> float:
-        found = await ask(query)
-        return float(found[0]["value"][1]) if found else -1.0
-
     async with asyncio.timeout(60):
-        while await first("sum(wattspan_receiver_accepted_spans_total)") < 10:
+        # A rate is of what comes after the first scrape.
+        while not await ask("wattspan_process_uptime_seconds_total"):
             await asyncio.sleep(0.1)
-        # Rates need a second scrape after the traffic.
+        await traffic(client)
+        while not await ask("sum(wattspan_receiver_accepted_spans_total) == 10"):
+            await asyncio.sleep(0.1)
         while unanswered := [title for title, query in queries() if not is_answer(await ask(query))]:
             print("no answer yet:", unanswered)
             await asyncio.sleep(0.2)
