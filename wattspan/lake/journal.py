@@ -73,6 +73,20 @@ def read_journal(path: Path) -> Iterator[SpanRows]:
                     yield from_arrow(batch)
 
 
+def torn_bytes(path: Path) -> int:
+    """Bytes at the end of a journal that `read_journal` does not read. Raises OSError."""
+    size = path.stat().st_size
+    at = 0
+    with path.open("rb") as file:
+        while len(head := file.read(_HEAD.size)) == _HEAD.size:
+            length, crc = _HEAD.unpack(head)
+            payload = file.read(length) if length <= size - at else b""
+            if len(payload) < length or zlib.crc32(payload) != crc:
+                break
+            at += _HEAD.size + length
+    return size - at
+
+
 def _payload(rows: SpanRows) -> bytes:
     out = io.BytesIO()
     with pa.ipc.new_stream(out, RAW, options=_OPTIONS) as stream:

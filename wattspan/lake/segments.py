@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,82 +61,109 @@ def write_segment(
     folder: Path,
     number: int,
     day: str,
-    sealed: pa.Table,
-    estimator: Estimator,
+    sealed: pa.Table | Iterable[pa.Table],
+    estimator: Estimator | None,
     grid_generation: int = 0,
     like: Segment | None = None,
 ) -> Segment:
     """Write rows of one day, durably, under a name that no manifest knows yet. Raises OSError.
 
-    Their estimates were made by `estimator`, or as those of the segment `like` were.
+    There must be at least one row; pieces hold whole traces. Their estimates were made by `estimator`, or as
+    those of the segment `like` were.
     """
     name = f"segments/{day}/{number:08d}.parquet"
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
+    pieces = [sealed] if isinstance(sealed, pa.Table) else sealed
     about = _about(estimator, like, day, grid_generation)
-    write_parquet(path, sealed.replace_schema_metadata(about))
-    keys = np.unique(trace_keys(trace_ids(sealed)))
-    segment = segment_of(name, day, sealed, path, about, len(keys), grid_generation)
-    publish(folder / segment.index, _npy(keys))
+    counted = Counted()
+    write_parquet(path, (counted.of(piece).replace_schema_metadata(about) for piece in pieces))
+    keys = np.sort(np.concatenate(counted.keys))
+    segment = counted.segment(name, path, about, keys)
+    publish(folder / segment.index, npy(keys))
     sync_folder(path.parent.parent)
     return segment
 
 
-def _about(estimator: Estimator, like: Segment | None, day: str, grid_generation: int) -> dict[str, str]:
-    edition, kind = estimator.edition, estimator.grid.kind
-    made_with = (
-        (edition.label, edition.digest, kind.signal, kind.factor_type)
-        if like is None
-        else (like.edition, like.edition_digest, like.signal, like.factor_type)
-    )
+def _about(
+    estimator: Estimator | None, like: Segment | None, day: str, grid_generation: int
+) -> dict[str, str]:
+    if like is not None:
+        made_with = (like.edition, like.edition_digest, like.signal, like.factor_type)
+    elif estimator is not None:
+        edition, kind = estimator.edition, estimator.grid.kind
+        made_with = (edition.label, edition.digest, kind.signal, kind.factor_type)
+    else:
+        raise ValueError("what made the estimates: an estimator, or those of another segment?")
     names = ("edition", "edition_digest", "signal", "factor_type", "day", "grid_generation")
     values = (*made_with, day, str(grid_generation))
     return {f"wattspan.{name}": value for name, value in zip(names, values, strict=True)}
 
 
-def segment_of(
-    name: str,
-    day: str,
-    sealed: pa.Table,
-    path: Path,
-    about: dict[str, str],
-    traces: int,
-    grid_generation: int = 0,
-) -> Segment:
-    """The manifest's entry for a file that was written."""
-    start, duration = (sealed.column(c).to_numpy() for c in ("start_unix_ns", "duration_ns"))
-    return Segment(
-        file=name,
-        day=day,
-        rows=sealed.num_rows,
-        traces=traces,
-        calls=pc.sum(sealed.column("is_owner")).as_py() or 0,
-        size=path.stat().st_size,
-        sha256=sha256(path),
-        min_start_unix_ns=int(start.min()),
-        max_end_unix_ns=int((start + duration).max()),
-        edition=about["wattspan.edition"],
-        edition_digest=about["wattspan.edition_digest"],
-        signal=about["wattspan.signal"],
-        factor_type=about["wattspan.factor_type"],
-        grid_generation=grid_generation,
-    )
+class Counted:
+    """What the manifest says of a file, told piece by piece."""
+
+    def __init__(self) -> None:
+        self.keys: list[Hashes] = []
+        """Trace keys of each piece."""
+        self.rows = self._calls = 0
+        self._least, self._most = np.iinfo(np.int64).max, 0
+
+    def of(self, piece: pa.Table) -> pa.Table:
+        """Count `piece`, which is handed back."""
+        ids = trace_ids(piece)
+        self.keys.append(trace_keys(ids[_is_first(ids)]))
+        start, duration = (piece.column(c).to_numpy() for c in ("start_unix_ns", "duration_ns"))
+        self.rows += piece.num_rows
+        self._calls += pc.sum(piece.column("is_owner")).as_py() or 0
+        self._least = min(self._least, int(start.min()))
+        self._most = max(self._most, int((start + duration).max()))
+        return piece
+
+    def segment(self, name: str, path: Path, about: Mapping[str, str], keys: Hashes) -> Segment:
+        """The manifest's entry for the file at `path`. Raises OSError."""
+        return Segment(
+            file=name,
+            day=about["wattspan.day"],
+            rows=self.rows,
+            traces=len(keys),
+            calls=self._calls,
+            size=path.stat().st_size,
+            sha256=sha256(path),
+            min_start_unix_ns=self._least,
+            max_end_unix_ns=self._most,
+            edition=about["wattspan.edition"],
+            edition_digest=about["wattspan.edition_digest"],
+            signal=about["wattspan.signal"],
+            factor_type=about["wattspan.factor_type"],
+            grid_generation=int(about["wattspan.grid_generation"]),
+        )
 
 
-def write_parquet(path: Path, table: pa.Table) -> None:
-    """Write a file durably: whole under its name, or not there."""
+def write_parquet(path: Path, pieces: Iterable[pa.Table]) -> None:
+    """Write a file durably: whole under its name, or not there. Raises OSError."""
     building = path.with_name(f".{path.name}.building")
-    pq.write_table(
-        table,
-        building,
-        compression="zstd",
-        compression_level=_LEVEL,
-        use_dictionary=_DICTIONARY,
-        row_group_size=ROW_GROUP_ROWS,
-        write_statistics=["trace_id", "start_unix_ns"],
-    )
-    sync_file(building)
-    building.rename(path)
+    writer: pq.ParquetWriter | None = None
+    try:
+        for piece in pieces:
+            if writer is None:
+                writer = pq.ParquetWriter(
+                    building,
+                    piece.schema,
+                    compression="zstd",
+                    compression_level=_LEVEL,
+                    use_dictionary=_DICTIONARY,
+                    write_statistics=["trace_id", "start_unix_ns"],
+                )
+            writer.write_table(piece, row_group_size=ROW_GROUP_ROWS)
+        if writer is not None:
+            writer.close()
+        sync_file(building)
+        building.rename(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            building.unlink(missing_ok=True)
+        raise
     sync_folder(path.parent)
 
 
@@ -156,7 +184,8 @@ def _is_first(ids: Bytes) -> Any:
     return is_first
 
 
-def _npy(keys: Hashes) -> bytes:
+def npy(keys: Hashes) -> bytes:
+    """The file of a trace index."""
     out = io.BytesIO()
     np.save(out, keys)
     return out.getvalue()

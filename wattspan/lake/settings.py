@@ -17,8 +17,10 @@ class LakeSettings:
     """Spans of open traces in memory; above, those longest unheard of are sealed."""
     portion_spans: int = 250_000
     """Spans sealed at a time."""
-    segment_rows: int = 1_000_000
-    """Rows that compaction lets a file grow to."""
+    segment_bytes: int = 128 * 1024 * 1024
+    """Size that compaction lets a file grow to."""
+    attributes: tuple[str, ...] = ()
+    """Attribute keys kept beside those of `allowed.ALLOWED`."""
     grace_s: float = 900.0
     """Files that left the lake are deleted after this: longer than the longest query."""
     retention_days: int | None = None

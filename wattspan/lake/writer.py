@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -339,3 +339,13 @@ def _locked(folder: Path) -> int:
     os.ftruncate(file, 0)
     os.write(file, str(os.getpid()).encode())
     return file
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Nobody else writes to the lake meanwhile. Raises LakeError where another process has the lock."""
+    file = _locked(folder)
+    try:
+        yield
+    finally:
+        os.close(file)
