@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -11,12 +11,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from wattspan.estimator import Deployment, Estimator, Metered
 from wattspan.grid import Embedded, Kind, Signal
 from wattspan.grid.intensity import FactorType
+from wattspan.lake.allowed import allowed_keys
+from wattspan.lake.rules import FeatureRule
+from wattspan.lake.settings import LakeSettings
 from wattspan.methodology import Edition
 
 if TYPE_CHECKING:
     from wattspan.grid.feeds.feed import Feed
     from wattspan.grid.shape_file import OwnShapes
     from wattspan.lake.seal import Sealer
+    from wattspan.lake.spans import SpanSource
+
+
+OF_OTHER_COMMANDS: Final = ("gateway", "web")
+"""Sections that only one command reads: the file of that command serves all others too."""
 
 
 class ConfigError(ValueError):
@@ -137,8 +145,26 @@ class ComputeSection(_Section):
 class LakeSection(_Section):
     """Spans at rest."""
 
+    folder: Path | None = None
+    """Where `wattspan serve` writes every span; None: nowhere."""
+    seal_after_s: Annotated[float, Field(gt=0, le=86_400)] = 60.0
+    most_open_s: Annotated[float, Field(gt=0, le=604_800)] = 900.0
+    most_open_spans: Annotated[int, Field(ge=1_000, le=20_000_000)] = 500_000
+    segment_bytes: Annotated[int, Field(ge=1024 * 1024, le=4 * 1024**3)] = 128 * 1024 * 1024
+    grace_s: Annotated[float, Field(ge=0, le=604_800)] = 900.0
+    retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+    attributes: tuple[str, ...] = ()
+    """Attribute keys kept beside the usual ones; none that holds people or what they wrote."""
+    sampling_rate: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Share of traces that was kept before they came here, where spans do not say it."""
     compute: ComputeSection | None = None
     """None: model calls only. `compute: true` takes the defaults."""
+
+    @field_validator("attributes")
+    @classmethod
+    def _may_be_kept(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        allowed_keys(keys)
+        return keys
 
     @field_validator("compute", mode="before")
     @classmethod
@@ -183,7 +209,13 @@ class Config(_Section):
     deployments: tuple[DeploymentSection, ...] = ()
     regions: tuple[dict[str, Any], ...] = ()
     lake: LakeSection = LakeSection()
+    features: tuple[FeatureRule, ...] = ()
     disclosure: DisclosureSection | None = None
+
+    @model_validator(mode="after")
+    def _rules_read_what_may_be_kept(self) -> Config:
+        allowed_keys(self._kept_attributes())
+        return self
 
     def estimator(self, **overrides: str | None) -> Estimator:
         """The estimator that this configuration asks for.
@@ -214,7 +246,28 @@ class Config(_Section):
         chosen = self.lake.compute
         settings = None if chosen is None else ComputeSettings(chosen.utilisation, chosen.client_spans)
         compute = None if settings is None else ComputeSpans(estimator, settings)
-        return Sealer(estimator, FeatureRules(), compute=compute)
+        return Sealer(estimator, FeatureRules(self.features), self.lake.sampling_rate, compute=compute)
+
+    def span_source(self) -> SpanSource:
+        """What reads spans for the lake: with the attributes asked for, and those that feature rules read."""
+        from wattspan.lake.spans import SpanSource
+
+        return SpanSource(self._kept_attributes())
+
+    def lake_settings(self) -> LakeSettings:
+        """How the writer of the lake goes about it."""
+        section = self.lake
+        return LakeSettings(
+            seal_after_s=section.seal_after_s,
+            most_open_s=section.most_open_s,
+            most_open_spans=section.most_open_spans,
+            segment_bytes=section.segment_bytes,
+            grace_s=section.grace_s,
+            retention_days=section.retention_days,
+        )
+
+    def _kept_attributes(self) -> tuple[str, ...]:
+        return (*self.lake.attributes, *(key for rule in self.features for key in rule.keys))
 
     def feed(self) -> Feed | None:
         """The configured live feed; None where none is. Raises FeedSettingsError where its key is missing."""
@@ -279,7 +332,7 @@ def load_config(path: Path | None) -> Config:
             f"{path}: the file must be a mapping of keys such as deployments:, found {content!r}"
         )
     try:
-        return Config.model_validate(content)
+        return Config.model_validate({key: content[key] for key in content if key not in OF_OTHER_COMMANDS})
     except ValidationError as error:
         raise ConfigError(
             "\n".join(_explain(path, text, content, item) for item in error.errors())
@@ -298,6 +351,7 @@ def _explain(path: Path, text: str, content: dict[str, Any], item: Any) -> str:
             "deployments": DeploymentSection,
             "disclosure": DisclosureSection,
             "lake": LakeSection,
+            "features": FeatureRule,
         }
         section = sections.get(str(item["loc"][0]), Config) if len(item["loc"]) > 1 else Config
         if "metered" in item["loc"][:-1]:

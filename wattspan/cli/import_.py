@@ -67,7 +67,6 @@ def import_(
         from wattspan.lake.sources.column_map import ColumnMap, ColumnMapError, read_column_map
         from wattspan.lake.sources.files import FORMATS, FileReader, SourceError, TableOptions, files_of
         from wattspan.lake.sources.tally import Tally
-        from wattspan.lake.spans import SpanSource
     except ModuleNotFoundError as error:
         fail(f"wattspan import needs {error.name}; install wattspan[lake]")
     if lake is None and not dry_run:
@@ -87,7 +86,9 @@ def import_(
         files = files_of(sources)
         options = TableOptions(columns, delimiter, encoding)
         with _progress(files, quiet) as on_bytes:
-            reader = FileReader(SpanSource(), options, tally.report, format=chosen, on_bytes=on_bytes)
+            reader = FileReader(
+                settings.span_source(), options, tally.report, format=chosen, on_bytes=on_bytes
+            )
             portions = _portions(reader, files, tally)
             if dry_run:
                 for portion in portions:

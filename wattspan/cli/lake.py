@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Annotated
@@ -15,11 +16,6 @@ from wattspan.methodology import EditionError
 app = typer.Typer(help="Spans at rest.", no_args_is_help=True)
 
 ERRORS_SHOWN = 5
-
-
-@app.callback()
-def _lake() -> None:
-    """A command of its own even while it is the only one."""
 
 
 @app.command("refresh")
@@ -83,3 +79,113 @@ def refresh_(
             errors.print(text, style="yellow", markup=False)
     if failures or lacking:
         raise typer.Exit(BAD_INPUT)
+
+
+@app.command("check")
+def check_(
+    folder: Annotated[Path, typer.Argument(metavar="LAKE", help="Folder of the lake.")],
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be mended; nobody may write.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Read every file of the lake: sizes, digests, rows, order, trace indexes, strays.
+
+    Exit status: 0 all is well, 1 something was found (and is mended, or lost), 2 it is no lake.
+    """
+    try:
+        from wattspan.lake import check
+        from wattspan.lake.disk import LakeError
+    except ModuleNotFoundError as error:
+        fail(f"wattspan lake needs {error.name}; install wattspan[lake]")
+    try:
+        report = check.check(folder, repair=repair)
+    except LakeError as error:
+        fail(str(error))
+    if as_json:
+        typer.echo(check.as_json(report))
+    else:
+        for finding in report.findings:
+            errors.print(str(finding), style="yellow", markup=False, soft_wrap=True)
+        console.print(f"{report.segments:,} segments, {report.rows:,} spans, {report.size / 1e6:,.1f} MB")
+        unmended = sum(1 for finding in report.findings if not finding.mended)
+        if unmended and not repair:
+            console.print("`wattspan lake check --repair` mends what can be mended")
+    if report.findings:
+        raise typer.Exit(BAD_INPUT)
+
+
+@app.command("compact")
+def compact_(
+    folder: Annotated[Path, typer.Argument(metavar="LAKE", help="Folder of the lake.")],
+    config: Annotated[Path | None, typer.Option(help="Configuration file (YAML).")] = None,
+) -> None:
+    """Merge the files of each day, and let days go that are older than lake.retention_days.
+
+    `wattspan serve` does both by itself. Exit status: 0 done, 2 wrong usage or no lake.
+    """
+    try:
+        from wattspan.lake.compact import compact, retire
+        from wattspan.lake.disk import LakeError
+        from wattspan.lake.manifest import read_manifest
+        from wattspan.lake.writer import LakeWriter
+    except ModuleNotFoundError as error:
+        fail(f"wattspan lake needs {error.name}; install wattspan[lake]")
+    try:
+        settings = load_config(config)
+        read_manifest(folder)
+        sealer = settings.sealer(settings.estimator())
+        with LakeWriter(folder, sealer, settings.lake_settings()) as writer:
+            gone = retire(writer, dt.datetime.now(dt.UTC).date())
+            before = len(writer.manifest.segments)
+            compact(writer, everything=True)
+            writer.tick()
+            after = len(writer.manifest.segments)
+    except (ConfigError, EditionError, LakeError, ValueError) as error:
+        fail(str(error))
+    if gone:
+        console.print(f"{len(gone):,} days went: {gone[0]} to {gone[-1]}")
+    console.print(f"{before:,} segments became {after:,}")
+
+
+@app.command("status")
+def status_(
+    folder: Annotated[Path, typer.Argument(metavar="LAKE", help="Folder of the lake.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """What the lake holds: days, spans, size, editions. Exit status: 0 shown, 2 no lake."""
+    try:
+        from wattspan.lake.disk import LakeError
+        from wattspan.lake.manifest import read_manifest
+    except ModuleNotFoundError as error:
+        fail(f"wattspan lake needs {error.name}; install wattspan[lake]")
+    try:
+        manifest = read_manifest(folder)
+    except LakeError as error:
+        fail(str(error))
+    segments = manifest.segments
+    days = sorted({one.day for one in segments})
+    content = {
+        "generation": manifest.generation,
+        "segments": len(segments),
+        "spans": sum(one.rows for one in segments),
+        "traces": sum(one.traces for one in segments),
+        "calls": sum(one.calls for one in segments),
+        "bytes": sum(one.size for one in segments),
+        "days": len(days),
+        "first_day": days[0] if days else None,
+        "last_day": days[-1] if days else None,
+        "estimated_with": sorted({f"{s.edition} {s.signal} {s.factor_type}" for s in segments}),
+        "estimate_sets": {
+            chosen.name: sum(chosen.name in one.estimates for one in segments) for chosen in manifest.sets
+        },
+        "files_to_be_deleted": len(manifest.trash),
+    }
+    if as_json:
+        typer.echo(json.dumps(content, indent=2))
+        return
+    for name, value in content.items():
+        shown = (
+            f"{value:,}" if isinstance(value, int) else ", ".join(value) if isinstance(value, list) else value
+        )
+        console.print(f"{name.replace('_', ' ')}: {shown}", markup=False)

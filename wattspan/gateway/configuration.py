@@ -38,8 +38,9 @@ def load_serve_config(path: Path | None, environ: Mapping[str, str]) -> ServeCon
         raise ConfigError(f"{path}: the file must be a mapping of keys such as gateway:")
     content = _resolved(content, (), path, text, environ)
     variables = _override(content, environ)
+    own = {key: content[key] for key in content if key in ServeConfig.model_fields or key != "web"}
     try:
-        return ServeConfig.model_validate(content)
+        return ServeConfig.model_validate(own)
     except ValidationError as error:
         places = [item["loc"] for item in error.errors()]
         lines = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
@@ -28,6 +28,9 @@ from wattspan.gateway.tallies import ProcessorTally, ReceiverTally
 from wattspan.gateway.telemetry import Telemetry
 from wattspan.grid.prefetch import Prefetcher, prefetcher_of
 
+if TYPE_CHECKING:
+    from wattspan.gateway.lake_intake import LakeIntake
+
 _PREFETCH_STOPS_WITHIN_S: Final = 2.0
 
 
@@ -47,6 +50,14 @@ class Gateway:
         self.processor_tally = ProcessorTally()
         self._budget = MemoryBudget(settings.limits.memory_bytes, settings.limits.retry_after_s)
         enrichment, self._prefetcher = self._enrichment(config)
+        wants_lake = config.lake.folder is not None and not seat.is_draining
+        if wants_lake:
+            # Arrow is an extra: only who has a lake loads it.
+            from wattspan.gateway.lake_intake import READER, LakeCollector, LakeIntake, why_no_lake
+
+            if reasons := why_no_lake(config):
+                raise ValueError(f"lake: {'; '.join(reasons)}")
+            readers = [*readers, READER]
         self.durable: DurableOutlet | None = None
         """The outlet with a spool; None in a gateway that passes through."""
         self.outlet: Outlet
@@ -73,6 +84,11 @@ class Gateway:
                 lambda: self._prefetcher,
             )
         )
+        self.lake: LakeIntake | None = None
+        """Brings the spool into the lake; None where none is configured."""
+        if wants_lake and self.durable is not None:
+            self.lake = LakeIntake(config, self.durable.spool)
+            self._registry.register(LakeCollector(self.lake))
         self._is_listening = False
 
     def _enrichment(self, config: ServeConfig) -> tuple[Enrichment, Prefetcher | None]:
@@ -87,7 +103,7 @@ class Gateway:
         configuration cannot be used; then the old one stays.
         """
         new = config.gateway
-        for what in self.config.gateway.fixed(new):
+        for what in (*self.config.gateway.fixed(new), *(["lake"] if config.lake != self.config.lake else [])):
             raise ValueError(f"{what} cannot change while the gateway runs; restart it")
         for destination in new.destinations:
             destination.tls.context()
@@ -104,6 +120,8 @@ class Gateway:
     async def start(self) -> None:
         """Begin to forward what is in the spool, and to listen. Raises OSError for an address in use."""
         self.outlet.start()
+        if self.lake is not None:
+            self.lake.start()
         self._start_prefetcher()
         if not self.seat.is_shared:
             await self.telemetry.start()
@@ -121,6 +139,9 @@ class Gateway:
         deadline = asyncio.get_running_loop().time() + self.config.gateway.drain_s
         await asyncio.gather(self.http.close(), self.grpc.close())
         await self._stop_prefetcher()
+        if self.lake is not None:
+            within_s = max(0.0, deadline - asyncio.get_running_loop().time())
+            await asyncio.to_thread(self.lake.stop, within_s)
         await self.outlet.close(deadline)
         await self.telemetry.close()
 

@@ -96,7 +96,6 @@ class _Check:
     def _is_sound(self, segment: Segment) -> bool:
         path = self.folder / segment.file
         self._report.segments += 1
-        left_out = "left out of the manifest"
         try:
             size = path.stat().st_size
             if (size, sha256(path)) == (segment.size, segment.sha256):
@@ -104,7 +103,13 @@ class _Check:
             what = f"{size:,} bytes that are not the {segment.size:,} that were written"
         except (OSError, pa.ArrowInvalid) as error:
             what = f"cannot be read: {getattr(error, 'strerror', None) or error}"
-        self._find(segment.file, what, segment.rows, left_out)
+        self._find(segment.file, what, segment.rows, "left out of the manifest, moved to damaged/")
+        if self._repair:
+            # Out of the writer's way, which deletes what no manifest names; somebody may get something out.
+            (self.folder / "damaged").mkdir(exist_ok=True)
+            (self.folder / segment.index).unlink(missing_ok=True)
+            if path.exists():
+                path.rename(self.folder / "damaged" / f"{segment.day}-{path.name}")
         return False
 
     def _content(self, segment: Segment) -> bool:
@@ -176,12 +181,9 @@ class _Check:
             for path in sorted((self.folder / room).rglob("*")):
                 name = path.relative_to(self.folder).as_posix()
                 if path.is_file() and name not in known:
-                    # A segment that cannot be read is let be: somebody may still get something out of it.
-                    is_damaged = any(finding.file == name for finding in self._report.findings)
-                    if not is_damaged:
-                        if self._repair:
-                            path.unlink()
-                        self._find(name, "belongs to no generation: a crash left it", mended="deleted")
+                    if self._repair:
+                        path.unlink()
+                    self._find(name, "belongs to no generation: a crash left it", mended="deleted")
 
 
 def _in_order(piece: pa.Table) -> bool:

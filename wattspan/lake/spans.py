@@ -18,9 +18,15 @@ from wattspan.otlp.wire import BOOL, DOUBLE, INT, OWN_KEYS, STRING, KeySet, Span
 
 AGENT_KEYS: Final = ("gen_ai.agent.name", "agent.name")
 TOOL_KEYS: Final = ("gen_ai.tool.name", "tool.name", "ai.toolCall.name")
-EFFORT_KEYS: Final = ("gen_ai.request.reasoning_effort", "openai.request.reasoning_effort")
+EFFORT_KEYS: Final = (
+    "gen_ai.request.reasoning.level",
+    "gen_ai.request.reasoning_effort",
+    "gen_ai.openai.request.reasoning_effort",
+    "openai.request.reasoning_effort",
+    "llm.request.reasoning_effort",
+)
 COST_KEYS: Final = ("gen_ai.usage.cost", "gen_ai.cost.total_cost", "operation.cost", "llm.cost.total")
-CPU_SECONDS_KEYS: Final = ("process.cpu.time", "thread.cpu.time")
+CPU_SECONDS_KEYS: Final = ("cpu.time", "process.cpu.time", "thread.cpu.time")
 """Processor seconds that a span itself reports: OpenTelemetry has metrics of these names and no span
 attribute of its own, so these are the keys that are read where somebody puts them on a span."""
 SERVICE_KEYS: Final = ("service.name",)
