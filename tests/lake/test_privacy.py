@@ -34,8 +34,7 @@ PERSONAL = (
 def bytes_of(lake: Path) -> bytes:
     """Everything that is readable in the files: as they are, and their texts uncompressed."""
     parts = [path.read_bytes() for path in lake.rglob("*") if path.is_file()]
-    for path in lake.rglob("*.parquet"):
-        parts.append(str(pq.read_table(path).to_pylist()).encode())
+    parts += [str(pq.read_table(path).to_pylist()).encode() for path in lake.rglob("*.parquet")]
     return b"\n".join(parts)
 
 

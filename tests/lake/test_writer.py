@@ -151,3 +151,14 @@ def test_a_second_writer_is_refused_and_told_who_writes(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_lake_is_named(tmp_path: Path) -> None:
     with pytest.raises(LakeError, match=r"is no lake: it has no manifest\.json"):
         open_snapshot(tmp_path)
+
+
+def test_spans_that_were_enriched_before_are_kept_as_if_they_were_not(tmp_path: Path) -> None:
+    for number, path in enumerate(sorted(CAPTURES.glob("**/*.binpb"))):
+        body = path.read_bytes()
+        (window,) = Enricher(ESTIMATOR, detail="full").protobuf([body])
+        for name, one in (("plain", body), ("enriched", window.messages[0])):
+            with LakeWriter(tmp_path / f"{number}-{name}", SEALER) as writer:
+                writer.ingest([SOURCE.request(one)])
+                writer.seal_all()
+        assert content(tmp_path / f"{number}-enriched") == content(tmp_path / f"{number}-plain"), path.stem

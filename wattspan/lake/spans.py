@@ -12,9 +12,10 @@ from wattspan.calls import Column
 from wattspan.lake.allowed import LONGEST_VALUE, allowed_keys
 from wattspan.lake.rows import Attributes, Floats, Hashes, Integers, Ints, SpanRows
 from wattspan.lake.trace_state import kept_shares
+from wattspan.otlp.attributes import OWN_KEYS
 from wattspan.otlp.dialects import DIALECT_KEYS, Reading, read
 from wattspan.otlp.earlier import as_first_read
-from wattspan.otlp.wire import BOOL, DOUBLE, INT, OWN_KEYS, STRING, KeySet, SpanTable, scan
+from wattspan.otlp.wire import BOOL, DOUBLE, INT, STRING, KeySet, SpanTable, scan
 
 AGENT_KEYS: Final = ("gen_ai.agent.name", "agent.name")
 TOOL_KEYS: Final = ("gen_ai.tool.name", "tool.name", "ai.toolCall.name")
