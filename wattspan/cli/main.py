@@ -16,6 +16,7 @@ from wattspan.cli import (
     enrich,
     estimate,
     explain,
+    flame,
     grid,
     import_,
     lake,
@@ -24,6 +25,7 @@ from wattspan.cli import (
     report,
     serve,
     top,
+    web,
     whatif,
     when,
 )
@@ -57,8 +59,10 @@ app.command("explain")(explain.explain_span)
 app.command("whatif")(whatif.whatif)
 app.command("when")(when.when)
 app.command("wait")(when.wait)
+app.command("flame")(flame.flame)
 app.command("disclose")(disclose.disclose)
 app.command("import")(import_.import_)
+app.command("web")(web.web)
 app.command("serve")(serve.serve)
 app.add_typer(models.app, name="models")
 app.add_typer(edition.app, name="edition")

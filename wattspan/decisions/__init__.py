@@ -1,6 +1,6 @@
 """Decisions: when and where to run calls, what another choice would change, how a figure came about."""
 
-from wattspan.decisions.explain import Explanation, Step, explain
+from wattspan.decisions.explain import Estimated, Explanation, Step, explain, explain_call
 from wattspan.decisions.forecast import FileForecast, Forecast, NoOutlookError, Outlook, TypicalHours
 from wattspan.decisions.live import FeedForecast
 from wattspan.decisions.ratio import ratio
@@ -12,6 +12,7 @@ __all__ = [
     "Choice",
     "Decision",
     "Difference",
+    "Estimated",
     "Explanation",
     "FeedForecast",
     "FileForecast",
@@ -26,5 +27,6 @@ __all__ = [
     "best_start",
     "choose",
     "explain",
+    "explain_call",
     "ratio",
 ]

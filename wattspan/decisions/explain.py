@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from wattspan.calls import Factor
+from wattspan.calls import CallBatch, EstimateBatch, Factor
 from wattspan.decisions.plans import plan_of
 from wattspan.estimator import Band, Estimator, Plan, gpu_energy_j
 from wattspan.estimator.plan import J_PER_KWH
@@ -41,6 +41,13 @@ class Step(NamedTuple):
     source: str
     factors: tuple[Factor, ...] = ()
     """The errors that come in with this step."""
+
+
+class Estimated(NamedTuple):
+    """Calls and their estimates, row for row."""
+
+    calls: CallBatch
+    estimates: EstimateBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +126,7 @@ def explain(estimator: Estimator, window: Enriched, span_id: str, trace_id: str 
     reading = int(readings[0])
     place = int(np.searchsorted(window.owners, reading))
     if place < len(window.owners) and window.owners[place] == reading:
-        return _of_call(estimator, window, place, ids)
+        return explain_call(estimator, Estimated(window.calls, window.estimates), place, ids)
     if window.reading.role[reading] != CALL:
         return Explanation(*ids, "aggregate", "", "it restates the calls below it, which are counted", "")
     owner = f"{int(window.ownership.owner_span_id[reading]):016x}"
@@ -142,7 +149,8 @@ def _row(window: Enriched, span_id: str, trace_id: str) -> int | None:
     return int(rows[0]) if len(rows) else None
 
 
-def _of_call(estimator: Estimator, window: Enriched, row: int, ids: tuple[str, str]) -> Explanation:
+def explain_call(estimator: Estimator, window: Estimated, row: int, ids: tuple[str, str]) -> Explanation:
+    """The chain of call `row` of a batch that `estimator` estimated; `ids`: trace and span, hexadecimal."""
     estimates = window.estimates
     basis = estimates.basis[row]
     if basis in WHY_NOT:
@@ -175,7 +183,7 @@ def _of_call(estimator: Estimator, window: Enriched, row: int, ids: tuple[str, s
     )
 
 
-def _energy_steps(estimator: Estimator, window: Enriched, row: int, plan: Plan) -> list[Step]:
+def _energy_steps(estimator: Estimator, window: Estimated, row: int, plan: Plan) -> list[Step]:
     estimates = window.estimates
     energy_kwh = float(estimates.energy_kwh[row])
     if estimates.basis[row] != "modelled":
@@ -209,7 +217,7 @@ def _energy_steps(estimator: Estimator, window: Enriched, row: int, plan: Plan) 
     return steps
 
 
-def _token_steps(window: Enriched, row: int, plan: Plan, name: str, source: str) -> list[Step]:
+def _token_steps(window: Estimated, row: int, plan: Plan, name: str, source: str) -> list[Step]:
     """Joules of each kind of token; their sum is the accelerator's energy."""
     calls, k = window.calls, plan.coefficients
     n_in, n_cached = float(calls.input_tokens[row]), float(calls.cache_read_tokens[row])
@@ -230,7 +238,7 @@ def _token_steps(window: Enriched, row: int, plan: Plan, name: str, source: str)
     return steps
 
 
-def _carbon_steps(window: Enriched, row: int, plan: Plan) -> list[Step]:
+def _carbon_steps(window: Estimated, row: int, plan: Plan) -> list[Step]:
     estimates = window.estimates
     g_per_kwh, annual = float(estimates.intensity_g_per_kwh[row]), plan.intensity.g_per_kwh
     place, grid = plan.place, plan.intensity

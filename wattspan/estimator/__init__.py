@@ -4,7 +4,7 @@ from wattspan.estimator.deployments import Deployment, Metered
 from wattspan.estimator.energy import Coefficients, coefficients, gpu_energy_j
 from wattspan.estimator.estimate import Estimate, Estimator, Parts, energy_parts
 from wattspan.estimator.plan import DeploymentError, Plan, PlanKey, Planner
-from wattspan.estimator.spread import Z90, Band, Terms, combined_ln_g, total
+from wattspan.estimator.spread import Z90, Band, Terms, combined_ln_g, total, totals
 
 __all__ = [
     "Z90",
@@ -25,4 +25,5 @@ __all__ = [
     "energy_parts",
     "gpu_energy_j",
     "total",
+    "totals",
 ]

@@ -13,6 +13,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from wattspan.calls import EstimateBatch, Factor
+from wattspan.calls.batch import Floats
 from wattspan.grid import Kind
 from wattspan.grid.carbon import refuse_mixed
 from wattspan.grid.intensity import FactorType, SignalName
@@ -46,15 +47,7 @@ def total(terms: Sequence[tuple[float, Sequence[Factor]]], z: float = Z90) -> Ba
     if not kept:
         return Band(0.0, 0.0, 0.0)
     centrals = np.array([central for central, _ in kept])
-    column_of: dict[str, int] = {}
-    for _, factors in kept:
-        for factor in factors:
-            column_of.setdefault(factor.key, len(column_of))
-    loadings = np.zeros((len(kept), len(column_of)))
-    for row, (_, factors) in enumerate(kept):
-        for factor in factors:
-            loadings[row, column_of[factor.key]] += factor.ln_g
-    shared = loadings @ loadings.T
+    shared = _shared([factors for _, factors in kept])
     means = centrals * np.exp(np.diag(shared) / 2)
     mean = float(means.sum())
     variance = float(means @ np.expm1(shared) @ means)
@@ -62,6 +55,42 @@ def total(terms: Sequence[tuple[float, Sequence[Factor]]], z: float = Z90) -> Ba
     middle, half_width = mean * math.exp(-s_squared / 2), math.exp(z * math.sqrt(s_squared))
     central = float(centrals.sum())
     return Band(central, min(middle / half_width, central), max(middle * half_width, central))
+
+
+def totals(centrals: Floats, classes: Sequence[Sequence[Factor]], z: float = Z90) -> tuple[Floats, Floats]:
+    """`total` of many sums at once: the low and the high bounds, float64[n].
+
+    `centrals`: float64[n, k], in each row the sums of n things by the k `classes` of factors.
+    """
+    if not len(centrals) or not classes:
+        nothing = np.zeros(len(centrals))
+        return nothing, nothing
+    shared = _shared(classes)
+    means = np.maximum(centrals, 0.0) * np.exp(np.diag(shared) / 2)
+    mean = means.sum(axis=1)
+    variance = np.einsum("nk,nk->n", means @ np.expm1(shared), means)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        s_squared = np.log1p(variance / mean**2)
+        middle, half_width = mean * np.exp(-s_squared / 2), np.exp(z * np.sqrt(s_squared))
+        central = centrals.sum(axis=1)
+        is_some = mean > 0
+        low = np.where(is_some, np.minimum(middle / half_width, central), 0.0)
+        high = np.where(is_some, np.maximum(middle * half_width, central), 0.0)
+    return low, high
+
+
+def _shared(classes: Sequence[Sequence[Factor]]) -> Floats:
+    """float64[k, k]: for each two classes the sum of ln_g_i ln_g_j over the keys they share."""
+    column_of: dict[str, int] = {}
+    for factors in classes:
+        for factor in factors:
+            column_of.setdefault(factor.key, len(column_of))
+    loadings = np.zeros((len(classes), len(column_of)))
+    for row, factors in enumerate(classes):
+        for factor in factors:
+            loadings[row, column_of[factor.key]] += factor.ln_g
+    shared: Floats = loadings @ loadings.T
+    return shared
 
 
 def estimates_kind(estimates: EstimateBatch) -> Kind:
