@@ -126,7 +126,7 @@ def test_the_axis_switches_at_a_click_and_the_address_reopens_the_view(
     assert by_time["0"] == by_energy["0"]
     page.locator("[data-part=colour]").select_option("intensity")
     page.locator("[data-part=search]").fill("chat")
-    page.wait_for_function("document.querySelector('[data-part=found]').textContent.includes('found')")
+    playwright.expect(page.locator("[data-part=found]")).to_contain_text("found")
     address = page.url
     again = visit.context.new_page()
     again.goto(address)

@@ -112,8 +112,6 @@ def flame(
 
 
 def _of_file(source: Path, config: Path | None) -> Drawn:
-    from wattspan.lake.features import FeatureRules
-    from wattspan.lake.seal import Sealer
     from wattspan.lake.sources.column_map import ColumnMap
     from wattspan.lake.sources.files import FileReader, SourceError, TableOptions
     from wattspan.lake.spans import SpanSource
@@ -127,7 +125,8 @@ def _of_file(source: Path, config: Path | None) -> Drawn:
         lambda problem: errors.print(str(problem), markup=False, style="yellow", soft_wrap=True),
     )
     portions = [portion.spans for portion in reader.read(source)]
-    return draw_spans(portions, Sealer(load_config(config).estimator(), FeatureRules()), source.name)
+    settings = load_config(config)
+    return draw_spans(portions, settings.sealer(settings.estimator()), source.name)
 
 
 def _of_lake(
