@@ -1,11 +1,13 @@
 """The gateway beside rotel, a collector in Rust: one core each in turn, same load, same compression.
 
-Give the path of the `rotel-agent` binary (from the package `rotel`) in ROTEL_AGENT to have it run too.
+Full load says what a processor second is worth; half of it, sent at fixed times whatever comes back, how long
+an acknowledgement takes. The `rotel` package is in requirements-bench.txt; ROTEL_AGENT may name a binary.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import os
 import re
@@ -17,10 +19,13 @@ import sysconfig
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from multiprocessing import Process
 from pathlib import Path
 
+import grpc
 import httptools
 import numpy as np
 import uvloop
@@ -30,8 +35,16 @@ from wattspan.otlp.wire import scan
 
 SECONDS = 5.0
 CONNECTIONS = 8
-MOST_BYTES = 300_000_000
+PACED_CONNECTIONS = 32
+MOST_BYTES = 450_000_000
 """Room for requests made beforehand: each goes out once, as no span comes twice in life."""
+
+OURS = {
+    "none": "wattspan: enriched, durable, plain out",
+    "gzip": "wattspan: enriched, durable, gzip out",
+    "lake": "wattspan: the same, lake on",
+    "grpc": "wattspan: gRPC in, enriched, durable, plain out",
+}
 
 PROCESSOR = """
 from rotel_sdk.open_telemetry.common.v1 import KeyValue
@@ -106,49 +119,114 @@ def bodies(spans: int) -> list[bytes]:
 class Result:
     spans_per_s: float
     spans_per_cpu_s: float
-    p50_ms: float
-    p99_ms: float
+    half_p50_ms: float
+    half_p99_ms: float
     rss_mib: float
 
 
-def blast(port: int, requests: list[bytes], spans: int, pid: int) -> Result:
-    """Post `requests` over CONNECTIONS connections for SECONDS at most."""
-    taken: list[float] = []
-    end = time.monotonic() + SECONDS
+Post = Callable[[bytes], None]
+"""Sends a request and waits for its acknowledgement."""
 
-    def client(mine: list[bytes]) -> None:
-        with socket.create_connection(("127.0.0.1", port)) as connection:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for body in mine:
-                begin = time.monotonic()
-                if begin > end:
-                    return
-                connection.sendall(
-                    b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\n"
-                    b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
-                )
-                answer = b""
-                while b"\r\n\r\n" not in answer:
-                    piece = connection.recv(65536)
-                    if not piece:
-                        raise RuntimeError("the connection was closed")
-                    answer += piece
-                if b" 200 " not in answer[:16]:
-                    raise RuntimeError(answer.decode(errors="replace"))
-                taken.append(time.monotonic() - begin)
 
-    threads = [threading.Thread(target=client, args=(requests[i::CONNECTIONS],)) for i in range(CONNECTIONS)]
-    cpu, begin = _cpu_s(pid), time.monotonic()
+@contextmanager
+def http_client(port: int) -> Iterator[Post]:
+    """One connection of OTLP/HTTP."""
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+        def post(body: bytes) -> None:
+            connection.sendall(
+                b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\n"
+                b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+            )
+            answer = b""
+            while b"\r\n\r\n" not in answer:
+                piece = connection.recv(65536)
+                if not piece:
+                    raise RuntimeError("the connection was closed")
+                answer += piece
+            if b" 200 " not in answer[:16]:
+                raise RuntimeError(answer.decode(errors="replace"))
+
+        yield post
+
+
+@contextmanager
+def grpc_client(port: int) -> Iterator[Post]:
+    """One connection of OTLP/gRPC."""
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    with grpc.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
+        grpc.channel_ready_future(channel).result(timeout=60)
+        export = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+
+        def post(body: bytes) -> None:
+            export(body)
+
+        yield post
+
+
+Client = Callable[[int], AbstractContextManager[Post]]
+
+
+def in_threads(work: Callable[[int], None], n: int) -> float:
+    """Run `work(0)` ... `work(n - 1)`; how long all took together. Raises RuntimeError where one failed."""
+    faults: list[BaseException] = []
+
+    def run(number: int) -> None:
+        try:
+            work(number)
+        except Exception as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(n)]
+    begin = time.monotonic()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    elapsed = time.monotonic() - begin
+    if faults:
+        raise RuntimeError(str(faults[0]))
+    return time.monotonic() - begin
+
+
+def blast(port: int, requests: list[bytes], spans: int, pid: int, client: Client) -> tuple[float, float]:
+    """Post `requests` as fast as they are answered, SECONDS at most: spans a second and per CPU second."""
+    sent = [0] * CONNECTIONS
+    end = time.monotonic() + SECONDS
+
+    def work(number: int) -> None:
+        with client(port) as post:
+            for body in requests[number::CONNECTIONS]:
+                if time.monotonic() > end:
+                    return
+                post(body)
+                sent[number] += 1
+
+    cpu = _cpu_s(pid)
+    elapsed = in_threads(work, CONNECTIONS)
     time.sleep(1.0)  # what still has to go out is part of the work
-    used = _cpu_s(pid) - cpu
-    n = len(taken) * spans
-    ranked = np.sort(taken) * 1e3
-    return Result(n / elapsed, n / used, *(float(np.quantile(ranked, q)) for q in (0.5, 0.99)), _rss_mib(pid))
+    n = sum(sent) * spans
+    return n / elapsed, n / (_cpu_s(pid) - cpu)
+
+
+def paced(port: int, requests: list[bytes], per_s: float, client: Client) -> list[float]:
+    """Post `requests` at fixed times: milliseconds from then to each acknowledgement."""
+    taken: list[float] = []
+    n = min(len(requests), int(per_s * SECONDS))
+    begin: list[float] = []
+    connected = threading.Barrier(PACED_CONNECTIONS, lambda: begin.append(time.monotonic() + 0.1))
+
+    def work(number: int) -> None:
+        with client(port) as post:
+            connected.wait(60)
+            for i in range(number, n, PACED_CONNECTIONS):
+                due = begin[0] + i / per_s
+                time.sleep(max(0.0, due - time.monotonic()))
+                post(requests[i])
+                taken.append((time.monotonic() - due) * 1e3)
+
+    in_threads(work, PACED_CONNECTIONS)
+    return taken
 
 
 def _cpu_s(pid: int) -> float:
@@ -160,7 +238,15 @@ def _rss_mib(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def gateway_command(directory: Path, port: int, sink_port: int, compression: str) -> list[str]:
+def gateway_command(
+    directory: Path,
+    port: int,
+    sink_port: int,
+    compression: str,
+    *,
+    receiver: str = "http",
+    lake: bool = False,
+) -> list[str]:
     """Our process."""
     destination = {
         "name": "sink",
@@ -169,13 +255,15 @@ def gateway_command(directory: Path, port: int, sink_port: int, compression: str
     }
     config = directory / "gateway.json"
     gateway = {
-        "http": {"port": port},
+        "http": {"enabled": False},
         "grpc": {"enabled": False},
         "telemetry": {"port": 0},
         "spool": {"directory": str(directory / "spool")},
         "destinations": [destination],
+        receiver: {"port": port},
     }
-    config.write_text(json.dumps({"gateway": gateway}))
+    rooms = {"lake": {"folder": str(directory / "lake")}} if lake else {}
+    config.write_text(json.dumps({"gateway": gateway, **rooms}))
     code = "import typer; from wattspan.cli.serve import serve; typer.run(serve)"
     return [sys.executable, "-c", code, "--config", str(config)]
 
@@ -197,15 +285,21 @@ def rotel_command(
     return command
 
 
-def measure(name: str, command: list[str], port: int, requests: list[bytes], spans: int) -> Result | None:
+def measure(
+    name: str, command: list[str], port: int, requests: list[bytes], spans: int, client: Client = http_client
+) -> Result | None:
     """Run `command`, load it, print what it did."""
     environ = {**os.environ, "LD_LIBRARY_PATH": sysconfig.get_config_var("LIBDIR") or ""}
     process = subprocess.Popen(
         command, env=environ, preexec_fn=lambda: _pin(0), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
+    full = len(requests) * 2 // 3
     try:
         _wait_for(port, process)
-        result = blast(port, requests, spans, process.pid)
+        per_s, per_cpu_s = blast(port, requests[:full], spans, process.pid, client)
+        taken = paced(port, requests[full:], per_s / spans / 2, client)
+        p50, p99 = (float(np.quantile(taken, q)) for q in (0.5, 0.99))
+        result = Result(per_s, per_cpu_s, p50, p99, _rss_mib(process.pid))
     except (RuntimeError, OSError) as error:
         print(f"{name:48} failed: {error}")
         return None
@@ -213,8 +307,8 @@ def measure(name: str, command: list[str], port: int, requests: list[bytes], spa
         process.terminate()
         process.wait(30)
     print(
-        f"{name:48}{result.spans_per_s / 1e3:8.0f} k spans/s {result.spans_per_cpu_s / 1e3:8.0f} k per CPU s"
-        f"   p50 {result.p50_ms:6.1f} ms  p99 {result.p99_ms:6.1f} ms  {result.rss_mib:5.0f} MiB"
+        f"{name:48}{per_s / 1e3:7.1f} k spans/s {per_cpu_s / 1e3:7.1f} k per CPU s"
+        f"   at half load p50 {p50:6.1f} ms  p99 {p99:6.1f} ms   {result.rss_mib:4.0f} MiB"
     )
     return result
 
@@ -231,8 +325,15 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError("it does not listen")
 
 
+def rotel_agent() -> str | None:
+    """Where the binary is."""
+    package = importlib.util.find_spec("rotel")
+    packed = Path(package.origin).with_name("rotel-agent") if package and package.origin else None
+    return os.environ.get("ROTEL_AGENT") or (str(packed) if packed and packed.exists() else None)
+
+
 def main() -> None:
-    agent = os.environ.get("ROTEL_AGENT") or shutil.which("rotel-agent")
+    agent = rotel_agent()
     sink_port = free_port()
     destination = Process(target=sink, args=(sink_port,), daemon=True)
     destination.start()
@@ -258,22 +359,33 @@ def compare(spans: int, agent: str | None, sink_port: int) -> None:
     with tempfile.TemporaryDirectory(dir=".") as place:
         directory, port = Path(place), free_port()
         ours = {}
-        for compression in ("none", "gzip"):
-            shutil.rmtree(directory / "spool", ignore_errors=True)
-            command = gateway_command(directory, port, sink_port, compression)
-            ours[compression] = measure(
-                f"wattspan: enriched, durable, {compression} out", command, port, requests, spans
-            )
+        for name, client, settings in (
+            ("none", http_client, {"compression": "none"}),
+            ("gzip", http_client, {"compression": "gzip"}),
+            ("lake", http_client, {"compression": "gzip", "lake": True}),
+            ("grpc", grpc_client, {"compression": "none", "receiver": "grpc"}),
+        ):
+            port = free_port()
+            for folder in ("spool", "lake"):
+                shutil.rmtree(directory / folder, ignore_errors=True)
+            command = gateway_command(directory, port, sink_port, **settings)
+            ours[name] = measure(OURS[name], command, port, requests, spans, client)
+        if ours["none"] and ours["grpc"]:
+            ratio = ours["grpc"].spans_per_cpu_s / ours["none"].spans_per_cpu_s
+            print(f"gRPC in / HTTP in, per CPU second: {ratio:.2f} x")
         if agent is None:
-            print("rotel: not run (give its binary in ROTEL_AGENT)")
+            print("rotel: not run (its package is not installed, and ROTEL_AGENT names no binary)")
             return
         for name, has_processor in (("pass-through", False), ("with a Python processor", True)):
             port = free_port()
             command = rotel_command(agent, directory, port, sink_port, has_processor=has_processor)
             theirs = measure(f"rotel: {name}, gzip out", command, port, requests, spans)
-            if theirs and ours["gzip"]:
-                ratio = ours["gzip"].spans_per_cpu_s / theirs.spans_per_cpu_s
-                print(f"wattspan / rotel {name}, per CPU second, gzip out: {ratio:.2f} x")
+            for lake in ("gzip", "lake"):
+                mine = ours[lake]
+                if theirs and mine:
+                    ratio = mine.spans_per_cpu_s / theirs.spans_per_cpu_s
+                    state = "on" if lake == "lake" else "off"
+                    print(f"wattspan / rotel {name}, per CPU second, gzip out, lake {state}: {ratio:.2f} x")
 
 
 if __name__ == "__main__":

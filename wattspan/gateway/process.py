@@ -13,7 +13,7 @@ from typing import Final
 import uvloop
 
 from wattspan.config import ConfigError
-from wattspan.gateway import journal
+from wattspan.gateway import garbage, journal
 from wattspan.gateway.configuration import load_serve_config
 from wattspan.gateway.seat import seats
 from wattspan.gateway.server import Gateway
@@ -41,6 +41,7 @@ async def _serve(path: Path | None, config: ServeConfig, environ: Mapping[str, s
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, reload.set)
     await gateway.start()
+    garbage.settle()
     _announce(gateway, config.gateway)
     reloading = asyncio.create_task(_reload_on(reload, gateway.reload, path, environ))
     await stop.wait()

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import uvloop
 
-from wattspan.gateway import journal
+from wattspan.gateway import garbage, journal
 from wattspan.gateway.seat import Seat
 from wattspan.gateway.server import Gateway
 from wattspan.gateway.settings import ServeConfig
@@ -45,6 +45,7 @@ async def work(seat: Seat) -> int:
     except (OSError, ValueError) as error:
         _say(first["id"], fault=str(error))
         return 1
+    garbage.settle()
     _say(first["id"], fault=None)
     tasks = [asyncio.create_task(_obey(lines, gateway, stop))]
     if seat.is_draining and gateway.durable is not None:
