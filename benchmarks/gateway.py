@@ -94,8 +94,7 @@ def free_port() -> int:
 
 def bodies(spans: int) -> list[bytes]:
     """Requests of `spans` spans in traces of eight; no id comes twice."""
-    wire.SPANS = spans
-    base = bytearray(wire.request(0))
+    base = bytearray(wire.request(0, spans))
     table = scan(bytes(base), ())
     traces = [base.index(table.trace_id[i].tobytes()) for i in range(table.n)]
     ids = [base.index(int(table.span_id[i]).to_bytes(8, "big")) for i in range(table.n)]
