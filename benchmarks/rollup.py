@@ -1,0 +1,201 @@
+"""Roll-up of 100 M calls by day, feature and model, beside the same sums in hand-written DuckDB SQL on the same files.
+
+The lake is made of 20 days of 1 M calls each, whose files stand five times in the manifest: it is read and summed
+100 M times, from a warm page cache. The rival's SQL adds up the same tokens, energy, carbon and cost, without bands,
+evidence, coverage or sampling. Processor time is of both cores; so are seconds divided by 2 on a quiet machine.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from wattspan.calls import CallBatch, Column
+from wattspan.estimator import Estimator
+from wattspan.lake import spread
+from wattspan.lake.manifest import Manifest, Segment, write_manifest
+from wattspan.lake.reader import Snapshot, open_snapshot
+from wattspan.lake.schema import SEGMENT, TEXT
+from wattspan.lake.segments import write_segment
+from wattspan.views.rollup import Question, roll_up
+
+CALLS_OF_DAY = 1_000_000
+DAYS = 20
+TIMES = 5
+FEATURES = 40
+DAY_NS = 86_400 * 10**9
+FIRST_DAY = (dt.date(2026, 11, 1) - dt.date(1970, 1, 1)).days
+MODELS = (
+    ("openai", "gpt-4o"),
+    ("openai", "gpt-4o-mini"),
+    ("openai", "gpt-5"),
+    ("openai", "o3"),
+    ("anthropic", "claude-sonnet-4-5"),
+    ("anthropic", "claude-haiku-4-5"),
+    ("gcp.gemini", "gemini-2.5-pro"),
+    ("gcp.gemini", "gemini-2.5-flash"),
+    ("mistral_ai", "mistral-large-latest"),
+    ("groq", "llama-3.3-70b-versatile"),
+    ("deepseek", "deepseek-chat"),
+    ("openai", "a-model-of-our-own"),
+)
+PLAIN = (
+    f"SELECT start_unix_ns // {DAY_NS} AS day, feature, resolved_model, count(*), sum(input_tokens), "
+    "sum(cache_read_tokens), sum(cache_write_tokens), sum(output_tokens), sum(reasoning_tokens), "
+    "sum(energy_kwh), sum(co2e_g), sum(embodied_g), sum(cost_usd) "
+    "FROM read_parquet($files) WHERE is_owner GROUP BY ALL"
+)
+
+
+def main() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="wattspan-rollup-"))
+    try:
+        made(folder)
+        calls = DAYS * TIMES * CALLS_OF_DAY
+        print(f"{calls / 1e6:.0f} M calls, {DAYS} days x {FEATURES} features x {len(MODELS)} models, 2 threads")
+        rows: dict[str, tuple[float, float, float, int]] = {}
+        for name in ("cells", "plain", "ours"):
+            best = min((_apart(name, folder) for _ in range(2)), key=lambda found: found[1])
+            rows[name] = best
+        for name, what in (
+            ("plain", "plain DuckDB, 9 sums"),
+            ("ours", "wattspan, with bands and coverage"),
+            ("cells", "wattspan, from the cells of dropped days"),
+        ):
+            wall, processor, mib, groups = rows[name]
+            print(
+                f"{what:42} {wall:6.1f} s, {processor:6.1f} s of processor, {mib:6.0f} MiB at most, "
+                f"{groups:,} groups"
+            )
+        print(f"ours / plain, processor: {rows['ours'][1] / rows['plain'][1]:.2f}")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _apart(name: str, folder: Path) -> tuple[float, float, float, int]:
+    """Wall and processor seconds, peak MiB and groups of one run in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.rollup", name, str(folder)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    wall, processor, mib, groups = done.stdout.split()
+    return float(wall), float(processor), float(mib), int(groups)
+
+
+def once(name: str, folder: Path) -> None:
+    snapshot = open_snapshot(folder)
+    manifest = snapshot.manifest
+    if name == "cells":
+        snapshot = Snapshot(folder, replace(manifest, segments=()))
+    else:
+        snapshot = Snapshot(folder, replace(manifest, rollups={}))
+    began, before = time.perf_counter(), time.process_time()
+    if name == "plain":
+        files = [str(folder / segment.file) for segment in manifest.segments]
+        with duckdb.connect(config={"threads": 2}) as connection:
+            groups = len(connection.execute(PLAIN, {"files": files}).fetchall())
+    else:
+        groups = len(roll_up(snapshot, Question(("day", "feature", "model"))).groups)
+    wall, processor = time.perf_counter() - began, time.process_time() - before
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(wall, processor, peak, groups)
+
+
+def made(folder: Path) -> None:
+    """A lake: segments of one day each, named several times in the manifest; and the cells of those days."""
+    import pyarrow.parquet as pq
+
+    from wattspan.views.cells import cells_of
+
+    estimator = Estimator()
+    segments: list[Segment] = []
+    rollups: dict[str, str] = {}
+    (folder / "rollups").mkdir(parents=True)
+    for number in range(DAYS):
+        day = (dt.date(1970, 1, 1) + dt.timedelta(days=FIRST_DAY + number)).isoformat()
+        one = write_segment(folder, number + 1, day, rows_of_day(number, estimator), estimator)
+        segments.append(one)
+        rollups[day] = f"rollups/{day}.parquet"
+        pq.write_table(cells_of(folder, [one]), folder / rollups[day], compression="zstd")
+    again = []
+    for copy in range(1, TIMES):
+        for one in segments:
+            file = one.file.replace(".parquet", f"-{copy}.parquet")
+            os.link(folder / one.file, folder / file)
+            again.append(replace(one, file=file))
+    write_manifest(folder, Manifest(1, tuple(segments + again), rollups=rollups))
+
+
+def rows_of_day(number: int, estimator: Estimator) -> pa.Table:
+    n = CALLS_OF_DAY
+    random = np.random.default_rng(number)
+    which = random.integers(0, len(MODELS), n).astype(np.int32) + 1
+    start = (FIRST_DAY + number) * DAY_NS + np.sort(random.integers(0, DAY_NS, n))
+    calls = CallBatch.of(
+        n,
+        model=Column(which, ("", *(model for _, model in MODELS))),
+        provider=Column(which, ("", *(provider for provider, _ in MODELS))),
+        input_tokens=random.lognormal(7, 1.2, n).astype(np.int64) + 1,
+        output_tokens=random.lognormal(5.5, 1, n).astype(np.int64) + 1,
+        start_unix_ns=start,
+    )
+    made = estimator.estimate(calls)
+    texts = Column.of([spread.written(item) for item in made.spreads])
+    feature = random.integers(0, FEATURES, n).astype(np.int32)
+    given: dict[str, object] = {
+        "trace_id": pa.FixedSizeBinaryArray.from_buffers(
+            pa.binary(16), n, [None, pa.py_buffer(np.sort(random.integers(0, 2**63, 2 * n)).tobytes())]
+        ),
+        "span_id": pa.array(np.arange(1, n + 1, dtype=np.uint64)),
+        "parent_span_id": pa.array(np.zeros(n, dtype=np.uint64)),
+        "start_unix_ns": pa.array(start),
+        "duration_ns": pa.array(random.integers(10**8, 10**10, n)),
+        "feature": _text(Column(feature, ("", *(f"feature {item}" for item in range(1, FEATURES))))),
+        "service": _text(Column.constant("order-desk", n)),
+        "sampling": _text(Column.constant("all", n)),
+        "weight": pa.array(np.ones(n)),
+        "request": pa.array(np.ones(n, dtype=np.int8)),
+        "role": pa.array(np.zeros(n, dtype=np.int8)),
+        "is_owner": pa.array(np.ones(n, dtype=np.bool_)),
+        "pre": pa.array(np.zeros(n, dtype=np.int32)),
+        "subtree_size": pa.array(np.ones(n, dtype=np.int32)),
+        "depth": pa.array(np.zeros(n, dtype=np.int32)),
+        "spread": _text(Column(texts.codes[made.spread], texts.names)),
+        "evidence": _text(made.tier),
+        "resolved_model": _text(made.model),
+        "cost_usd": pa.array(random.lognormal(-5, 1, n)),
+    }
+    columns = []
+    for field in SEGMENT:
+        if field.name in given:
+            columns.append(given[field.name])
+            continue
+        value = getattr(made, field.name, None)
+        value = getattr(calls, field.name, None) if value is None else value
+        if isinstance(value, Column):
+            columns.append(_text(value))
+        elif isinstance(value, np.ndarray):
+            columns.append(pa.array(value, mask=np.isnan(value) if value.dtype == np.float64 else None))
+        elif field.type == TEXT:
+            columns.append(_text(Column.constant("", n)))
+        else:
+            columns.append(pa.nulls(n, field.type))
+    return pa.table([c.cast(f.type) for c, f in zip(columns, SEGMENT, strict=True)], schema=SEGMENT)
+
+
+def _text(column: Column) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(column.codes), pa.array(column.names, pa.string()))
+
+
+if __name__ == "__main__":
+    once(sys.argv[1], Path(sys.argv[2])) if len(sys.argv) == 3 else main()
