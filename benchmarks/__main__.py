@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-ALL = ("estimator", "imports", "wire", "sdk", "grid", "gateway")
+ALL = ("estimator", "imports", "wire", "sdk", "grid", "gateway", "rollup")
 
 
 def main(names: list[str]) -> None:

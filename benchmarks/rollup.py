@@ -1,8 +1,9 @@
-"""Roll-up of 100 M calls by day, feature and model, beside the same sums in hand-written DuckDB SQL on the same files.
+"""Roll-up of 100 M calls by day, feature and model, beside hand-written DuckDB SQL on the same files.
 
-The lake is made of 20 days of 1 M calls each, whose files stand five times in the manifest: it is read and summed
-100 M times, from a warm page cache. The rival's SQL adds up the same tokens, energy, carbon and cost, without bands,
-evidence, coverage or sampling. Processor time is of both cores; so are seconds divided by 2 on a quiet machine.
+The lake is made of 20 days of 1 M calls each, whose files stand five times in the manifest: 100 M rows are
+read and summed, from a warm page cache. The rival's SQL adds up the same tokens, energy, carbon and cost,
+without bands, evidence, coverage or sampling. Cells stand for the 20 M calls of their days. Processor time is
+that of both cores together: half of it is what a quiet machine takes.
 """
 
 from __future__ import annotations
@@ -64,7 +65,9 @@ def main() -> None:
     try:
         made(folder)
         calls = DAYS * TIMES * CALLS_OF_DAY
-        print(f"{calls / 1e6:.0f} M calls, {DAYS} days x {FEATURES} features x {len(MODELS)} models, 2 threads")
+        print(
+            f"{calls / 1e6:.0f} M calls, {DAYS} days x {FEATURES} features x {len(MODELS)} models, 2 threads"
+        )
         rows: dict[str, tuple[float, float, float, int]] = {}
         for name in ("cells", "plain", "ours"):
             best = min((_apart(name, folder) for _ in range(2)), key=lambda found: found[1])
