@@ -81,6 +81,43 @@ def refresh_(
         raise typer.Exit(BAD_INPUT)
 
 
+@app.command("estimate")
+def estimate_(
+    folder: Annotated[Path, typer.Argument(metavar="LAKE", help="Folder of the lake.")],
+    name: Annotated[str, typer.Option("--as", metavar="NAME", help="Name of the estimates.")],
+    edition: Annotated[str | None, typer.Option(help="Methodology edition.")] = None,
+    factor_type: Annotated[str | None, typer.Option(help="lifecycle or direct.")] = None,
+    resolution: Annotated[str | None, typer.Option(help="annual or typical-hour.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Configuration file (YAML).")] = None,
+) -> None:
+    """Estimate all spans again, with another edition or kind, beside the estimates that are there.
+
+    Raw rows and other estimates stay to the byte; run again, it adds what came since. Exit status: 0 done,
+    2 wrong usage or no lake.
+    """
+    try:
+        from wattspan.lake.disk import LakeError
+        from wattspan.lake.estimate_sets import estimate_as
+        from wattspan.lake.manifest import read_manifest
+        from wattspan.lake.writer import LakeWriter
+    except ModuleNotFoundError as error:
+        fail(f"wattspan lake needs {error.name}; install wattspan[lake]")
+    try:
+        settings = load_config(config)
+        estimator = settings.estimator(edition=edition, factor_type=factor_type, resolution=resolution)
+        read_manifest(folder)
+        sealer = settings.sealer(estimator)
+        with LakeWriter(folder, sealer, settings.lake_settings()) as writer:
+            done = estimate_as(name, writer, sealer)
+    except (ConfigError, EditionError, LakeError, ValueError) as error:
+        fail(str(error))
+    kind = estimator.grid.kind
+    console.print(
+        f"{done:,} segments estimated as {name}: {estimator.edition.label}, {kind.signal} {kind.factor_type}",
+        markup=False,
+    )
+
+
 @app.command("check")
 def check_(
     folder: Annotated[Path, typer.Argument(metavar="LAKE", help="Folder of the lake.")],

@@ -150,13 +150,28 @@ def _sorted(table: pa.Table) -> pa.Table:
     return table.take(pa.array(np.lexsort((halves[:, 1], halves[:, 0]))))
 
 
+def _even(file: pq.ParquetFile) -> Iterator[pa.Table]:
+    """The rows in pieces of the same size, whatever the row groups of the file are."""
+    held: list[pa.Table] = []
+    n = 0
+    for batch in file.iter_batches(batch_size=_BATCH_ROWS):
+        held.append(pa.Table.from_batches([batch]))
+        n += batch.num_rows
+        if n >= _BATCH_ROWS:
+            table = pa.concat_tables(held)
+            yield table.slice(0, _BATCH_ROWS)
+            held, n = [table.slice(_BATCH_ROWS)], n - _BATCH_ROWS
+    if n:
+        yield pa.concat_tables(held)
+
+
 class _Source:
     """A file that is read on as its rows are taken."""
 
     def __init__(self, folder: Path, segment: Segment, names: Sequence[str]) -> None:
         paths = [folder / segment.file, *(folder / segment.estimates[name] for name in names)]
         self._files = [pq.ParquetFile(path, memory_map=True) for path in paths]
-        self._streams = [file.iter_batches(batch_size=_BATCH_ROWS) for file in self._files]
+        self._streams = [_even(file) for file in self._files]
         self._names = names
         self._held: list[pa.Table] = []
         self._n = 0
@@ -170,14 +185,14 @@ class _Source:
 
     def read_on(self) -> None:
         """Hold more rows."""
-        batches = [batch for stream in self._streams if (batch := next(stream, None)) is not None]
-        if not batches:
+        pieces = [piece for stream in self._streams if (piece := next(stream, None)) is not None]
+        if not pieces:
             self.is_read = True
             return
-        table = pa.Table.from_batches([batches[0]]).replace_schema_metadata(None)
-        for name, batch in zip(self._names, batches[1:], strict=True):
-            for column in batch.schema.names:
-                table = table.append_column(name + _MARK + column, batch.column(column))
+        table = pieces[0].replace_schema_metadata(None)
+        for name, piece in zip(self._names, pieces[1:], strict=True):
+            for column in piece.column_names:
+                table = table.append_column(name + _MARK + column, piece.column(column))
         self._held.append(table)
         self._n += table.num_rows
 
