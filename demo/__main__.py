@@ -1,151 +1,212 @@
-"""`make demo`: enrich the captures, print what came out, leave the files and a page to look at."""
+"""`make demo`: the gateway and the page over real spans, with nothing but embedded defaults.
+
+A day of traffic is imported, the spans of thirteen instrumentations go through the gateway by OTLP, and the
+page shows all of it. Ctrl-C stops everything; `--once` shows the figures and leaves.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
-import math
-from collections import Counter
+import signal
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any, Final
 
+import yaml
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from demo.captures import CAPTURES, Capture, Row, enrich
-from demo.page import render
+from demo.backend import Backend
+from demo.services import HOST, Service, ServiceError, command, free_ports, post
 from wattspan import quantities
-from wattspan.estimator import Estimator
-from wattspan.otlp.enrich import Enricher
-from wattspan.otlp.summary import Summary
+from wattspan.estimator import Band
+from wattspan.lake.reader import open_snapshot
+from wattspan.otlp.wire import scan
+from wattspan.views.question import Question
+from wattspan.views.rollup import kinds, roll_up
+from wattspan.views.top import top_subtrees
 
-COLUMNS = {
-    "model": "left",
-    "in": "right",
-    "cached": "right",
-    "out": "right",
-    "reasoning": "right",
-    "energy": "right",
-    "90 % band": "left",
-    "CO2e": "right",
-    "evidence": "left",
-    "where, and how known": "left",
-}
-NARROW = frozenset({"model", "in", "out", "energy", "90 % band", "CO2e", "evidence"})
-"""What an eighty-column terminal has room for; the page has all of it."""
-WIDE = 130
-TIER_STYLE = {"unknown": "yellow", "closed": "cyan", "open": "green", "open_measured": "green"}
+HERE: Final = Path(__file__).parent
+CAPTURES: Final = HERE.parent / "tests" / "captures"
+WORKLOADS: Final = HERE / "workloads"
+FEATURES: Final = (
+    {"feature": "Code completion", "service": "code completion"},
+    {"feature": "Chat", "service": "chat"},
+    {"feature": "Answers", "service": "answers-*"},
+    {"feature": "Weather agent", "service": "weather-*"},
+)
+console: Final = Console(highlight=False)
 
 
 def main() -> None:
     """Run the demonstration."""
     parser = argparse.ArgumentParser(prog="make demo ARGS=…", description=__doc__)
+    parser.add_argument("--once", action="store_true", help="show the figures and leave")
     parser.add_argument("--all", action="store_true", help="every capture, not only the first thirteen")
-    parser.add_argument("--quiet", action="store_true", help="print the totals only")
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="where the files go")
     options = parser.parse_args()
-
-    enriched_folder = options.out / "enriched"
-    enriched_folder.mkdir(parents=True, exist_ok=True)
-    estimator = Estimator()
-    paths = sorted(CAPTURES.glob("**/*.binpb" if options.all else "*.binpb"))
-    captures = [enrich(path, Enricher(estimator), enriched_folder) for path in paths]
-    total = Summary()
-    for capture in captures:
-        total.spans += capture.summary.spans
-        total.duplicates += capture.summary.duplicates
-        total.add(capture.enriched.calls, capture.enriched.estimates)
-    page = options.out / "index.html"
-    page.write_text(render(captures, total, estimator), encoding="utf-8")
-    (options.out / "summary.json").write_text(json.dumps(total.to_json(), indent=1) + "\n", encoding="utf-8")
-
-    console = Console(highlight=False)
-    if not options.quiet:
-        for capture in captures:
-            console.print(_calls(capture, is_wide=console.width >= WIDE))
-            console.print()
-    _print_totals(console, captures, total)
-    console.print(f"\nenriched files  {enriched_folder}/*.binpb\nthe page        {page}\n")
+    try:
+        with _interrupts() as interrupted:
+            _run(options, interrupted)
+    except ServiceError as error:
+        console.print(f"[red]the demonstration could not go on:[/] {error}", markup=True)
+        sys.exit(1)
 
 
-def _calls(capture: Capture, *, is_wide: bool) -> Table:
-    energy, co2e = capture.energy_kwh, capture.co2e_g
-    table = Table(
-        title=f"[bold]{capture.title}[/]  {quantities.energy(energy.central)}, "
-        f"{quantities.mass(co2e.central)}CO2e",
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        header_style="dim",
-    )
-    for name, justify in COLUMNS.items():
-        if is_wide or name in NARROW:
-            table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    for row in capture.rows:
-        cells = dict(zip(COLUMNS, _cells(row), strict=True))
-        table.add_row(*(cell for name, cell in cells.items() if is_wide or name in NARROW))
+def _run(options: argparse.Namespace, interrupted: threading.Event) -> None:
+    out: Path = options.out
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    lake, enriched = out / "lake", out / "enriched.binpb"
+    http, grpc, telemetry, web = free_ports(4)
+    with ExitStack() as stack:
+        backend = Backend(enriched)
+        stack.callback(backend.close)
+        config = _configuration(out, backend.address, http, grpc, telemetry)
+
+        _say("importing an hour of Azure's chat and code completion (2023, CC BY 4.0) ...")
+        for name in ("azure_llm_2023_code", "azure_llm_2023_conv"):
+            command(
+                "import",
+                str(WORKLOADS / f"{name}.csv.gz"),
+                "--map-file",
+                str(WORKLOADS / f"{name}.yaml"),
+                "--lake",
+                str(lake),
+                "--config",
+                str(config),
+                "--quiet",
+            )
+
+        _say("sending captured spans of thirteen instrumentations through the gateway ...")
+        gateway = Service(out / "gateway.log", "serve", "--config", str(config))
+        stack.callback(gateway.stop)
+        gateway.wait_for(f"http://{HOST}:{telemetry}/readyz")
+        sent = 0
+        for path in sorted(CAPTURES.glob("**/*.binpb" if options.all else "*.binpb")):
+            body = path.read_bytes()
+            sent += scan(body, ()).n
+            post(f"http://{HOST}:{http}/v1/traces", body)
+        imported = _spans(lake)
+        _wait_until(lambda: backend.spans >= sent, "the back end to have all spans")
+        _wait_until(lambda: _spans(lake) > imported or _spans(lake) >= sent, "the traces to be sealed")
+
+        page = Service(out / "page.log", "web", "--lake", str(lake), "--port", str(web))
+        stack.callback(page.stop)
+        address = f"http://{HOST}:{web}/"
+        page.wait_for(address)
+        _print(lake, sent, enriched)
+        if options.once:
+            _say(f"the page was at {address}; `make demo` leaves it up")
+            return
+        console.print(f"\n[bold]{address}[/]   the page; Ctrl-C stops it\n")
+        while not interrupted.wait(0.2):
+            pass
+        _say("\nstopping ...")
+
+
+def _configuration(out: Path, backend: str, http: int, grpc: int, telemetry: int) -> Path:
+    """The one file that every command here reads."""
+    content: dict[str, Any] = {
+        "features": list(FEATURES),
+        "lake": {"folder": str(out / "lake"), "seal_after_s": 1, "most_open_s": 5, "sampling_rate": 1},
+        "gateway": {
+            "http": {"port": http},
+            "grpc": {"port": grpc},
+            "telemetry": {"port": telemetry},
+            "spool": {"directory": str(out / "spool")},
+            "destinations": [
+                {"name": "backend", "endpoint": backend, "compression": "none", "detail": "full"}
+            ],
+        },
+    }
+    path = out / "wattspan.yaml"
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def _spans(lake: Path) -> int:
+    return sum(segment.rows for segment in open_snapshot(lake).manifest.segments)
+
+
+def _wait_until(is_so: Any, what: str) -> None:
+    deadline = time.monotonic() + 60
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise ServiceError(f"waited a minute for {what}")
+        time.sleep(0.1)
+
+
+def _print(lake: Path, sent: int, enriched: Path) -> None:
+    snapshot, question = open_snapshot(lake), Question(("feature",))
+    console.print()
+    for kind in kinds(snapshot, question):
+        rolled = roll_up(snapshot, question, kind)
+        table = _table("feature", "inferences", "model calls")
+        for group in rolled.groups:
+            name = group.key[0] or "unmapped"
+            table.add_row(
+                name,
+                f"{group.requests.completed:,.0f}" if group.requests else "",
+                f"{group.calls:,.0f}",
+                *_figures(group.energy_kwh, group.co2e_g),
+            )
+        console.print(table)
+    console.print()
+    table = _table("the most energy-hungry subtrees", "times", "model calls")
+    for subtree in top_subtrees(snapshot, Question(), 3):
+        table.add_row(
+            f"{subtree.service}: {subtree.name}",
+            f"{subtree.count:,.0f}",
+            f"{subtree.calls:,.0f}",
+            *_figures(subtree.energy_kwh, subtree.co2e_g),
+        )
+    console.print(table)
+    console.print(f"\n{sent} spans came out of the gateway with energy and carbon on them: {enriched}", style="dim")
+
+
+def _table(first: str, *counts: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column(first, overflow="fold")
+    for name in (*counts, "energy", "90 %", "CO2e"):
+        table.add_column(name, justify="right", no_wrap=True)
     return table
 
 
-def _cells(row: Row) -> list[Text]:
-    if row.basis == "duplicate":
-        struck = [row.model, row.input, row.cached, row.output, row.reasoning]
-        return [
-            *(Text(text, style="dim strike" if text else "") for text in struck),
-            *(Text("") for _ in range(3)),
-            Text("duplicate", style="dim"),
-            Text(row.where, style="dim"),
-        ]
-    evidence = Text(row.tier or row.basis, style=TIER_STYLE.get(row.tier, "dim"))
-    return [
-        Text(row.model),
-        Text(row.input),
-        Text(row.cached),
-        Text(row.output),
-        Text(row.reasoning),
-        Text(row.energy, style="bold"),
-        Text(row.band, style="dim"),
-        Text(row.co2e),
-        evidence,
-        Text(row.where if row.tier else "", style="dim"),
-    ]
+def _figures(energy: Band, carbon: Band) -> tuple[Text, str, str]:
+    return (
+        Text(quantities.energy(energy.central), style="bold"),
+        quantities.energy_band(energy.low, energy.high, energy.central),
+        quantities.mass(carbon.central),
+    )
 
 
-def _print_totals(console: Console, captures: list[Capture], total: Summary) -> None:
-    energy, co2e = total.energy_kwh, total.co2e_g
-    summed = math.fsum(capture.energy_if_summed_kwh for capture in captures)
-    tiers = Counter({tier: share.calls for tier, share in total.by_tier.items()})
-    table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column()
-    table.add_row("instrumentations", f"{len(captures)}, {total.spans} spans")
-    table.add_row(
-        "model calls",
-        f"[bold]{total.calls}[/], each once: {total.errors} failed, {total.without_usage} told no tokens",
-    )
-    table.add_row(
-        "copies",
-        f"{total.duplicates} recognised; adding up every span would say "
-        f"{quantities.digits((summed / energy.central - 1) * 100, 2)} % more energy",
-    )
-    table.add_row(
-        "energy",
-        f"[bold]{quantities.energy(energy.central)}[/]   "
-        f"90 %: {quantities.energy_band(energy.low, energy.high, energy.central)}",
-    )
-    table.add_row(
-        "carbon",
-        f"[bold]{quantities.mass(co2e.central)}CO2e[/]   "
-        f"90 %: {quantities.mass_band(co2e.low, co2e.high, co2e.central)}, operational",
-    )
-    table.add_row("evidence", ", ".join(f"{count} {tier}" for tier, count in tiers.most_common()))
-    if total.unknown_models:
-        table.add_row(
-            "unknown models", ", ".join(f"{name} ({n})" for name, n in total.unknown_models.most_common(8))
-        )
-    console.print(table)
+def _say(text: str) -> None:
+    console.print(text, style="dim", markup=False)
 
 
-if __name__ == "__main__":
-    main()
+@contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """Ctrl-C as an event, so that what was started is stopped in order."""
+    event = threading.Event()
+
+    def note(*_: object) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield event
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+main()
