@@ -9,7 +9,7 @@ ARGS ?=
 help: ## list what can be done
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-demo: .venv/ready ## enrich the captured spans, print the table, leave a page to look at
+demo: .venv/ready ## a gateway, real spans through it, a lake and its page; Ctrl-C stops it
 	@$(BIN)/python -m demo $(ARGS)
 
 test: .venv/dev ## run the tests

@@ -168,7 +168,9 @@ def _print(lake: Path, sent: int, enriched: Path) -> None:
             *_figures(subtree.energy_kwh, subtree.co2e_g),
         )
     console.print(table)
-    console.print(f"\n{sent} spans came out of the gateway with energy and carbon on them: {enriched}", style="dim")
+    console.print(
+        f"\n{sent} spans came out of the gateway with energy and carbon on them: {enriched}", style="dim"
+    )
 
 
 def _table(first: str, *counts: str) -> Table:

@@ -81,4 +81,3 @@ def command(*arguments: str) -> None:
     done = subprocess.run([str(WATTSPAN), *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise ServiceError(f"wattspan {' '.join(arguments)}:\n{done.stdout}{done.stderr}")
-

@@ -47,7 +47,8 @@ def duration(ns: float) -> str:
         return f"{quantities.digits(seconds / 60)} min"
     if seconds >= 1:
         return f"{quantities.digits(seconds)} s"
-    return f"{quantities.digits(ns / 1e6)} ms" if ns else "0 s"
+    # call logs have no ends: their traces last a nanosecond, so that they have a width
+    return f"{quantities.digits(ns / 1e6)} ms" if ns >= 1000 else "0 s"
 
 
 def moment(unix_ns: int) -> str:
