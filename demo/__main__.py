@@ -7,8 +7,8 @@ page shows all of it. Ctrl-C stops everything; `--once` shows the figures and le
 from __future__ import annotations
 
 import argparse
-import signal
 import shutil
+import signal
 import sys
 import threading
 import time

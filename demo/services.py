@@ -39,9 +39,8 @@ class Service:
             if self._process.poll() is not None:
                 break
             with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-                with urllib.request.urlopen(url, timeout=5) as answer:
-                    if answer.status == 200:
-                        return
+                urllib.request.urlopen(url, timeout=5).close()
+                return
             time.sleep(0.1)
         self.stop()
         raise ServiceError(f"{url} did not answer:\n{self._log.read_text(errors='replace')[-2000:]}")
