@@ -16,6 +16,7 @@ from wattspan.lake.seal import Sealer
 from wattspan.lake.segments import read_index, read_segment
 from wattspan.lake.settings import LakeSettings
 from wattspan.lake.writer import LakeWriter
+from wattspan.views.cells import cells_of
 
 SEALER = Sealer(Estimator(), FeatureRules(), 1.0)
 NO_GRACE = LakeSettings(grace_s=0.0)
@@ -77,13 +78,14 @@ def test_days_are_not_mixed_and_go_whole(tmp_path: Path) -> None:
         days = [segment.day for segment in writer.manifest.segments]
         assert days == ["2026-11-24", "2026-11-25", "2026-11-26", "2026-11-27"]
         old = open_snapshot(tmp_path)
-        assert retire(writer, dt.date(2026, 11, 28)) == ["2026-11-24", "2026-11-25"]
+        assert retire(writer, dt.date(2026, 11, 28), cells_of) == ["2026-11-24", "2026-11-25"]
         assert [segment.day for segment in writer.manifest.segments] == days[2:]
         writer.tick()
         assert old.connect().execute("SELECT count(*) FROM spans").fetchone() == (3_000,)
         now[0] += 100
         writer.tick()
-        assert sorted({path.parent.name for path in tmp_path.rglob("*.parquet")}) == days[2:]
+        assert sorted({path.parent.name for path in (tmp_path / "segments").rglob("*.parquet")}) == days[2:]
+        assert sorted(name[:10] for name in writer.manifest.rollups) == days[:2]
 
 
 def test_segments_of_other_editions_or_kinds_are_not_merged(tmp_path: Path) -> None:

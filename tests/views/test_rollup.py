@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -20,13 +21,19 @@ from lakes import (
 from span_trees import Span, call
 
 from wattspan.calls import CallBatch
+from wattspan.lake.compact import retire
+from wattspan.lake.features import FeatureRules
 from wattspan.lake.manifest import EstimateSet
-from wattspan.lake.reader import Snapshot
+from wattspan.lake.reader import Snapshot, open_snapshot
 from wattspan.lake.rules import FeatureRule
 from wattspan.lake.schema import ESTIMATES
+from wattspan.lake.seal import Sealer
+from wattspan.lake.settings import LakeSettings
 from wattspan.lake.spread import read
+from wattspan.lake.writer import LakeWriter
 from wattspan.otlp.enrich import Enricher
 from wattspan.otlp.summary import Summary
+from wattspan.views.cells import cells_of
 from wattspan.views.dimensions import NAMES, Filter, QueryError, parse_filter
 from wattspan.views.group import Group
 from wattspan.views.kinds import MixedKindsError
@@ -358,3 +365,20 @@ def test_an_empty_lake_has_an_empty_answer(tmp_path: Path) -> None:
     )
     assert (rolled.groups, rolled.kind, rolled.total.calls) == ((), None, 0.0)
     assert rolled.as_dict()["total"]["coverage"] == {"energy": None, "carbon": None, "cost": None}
+
+
+def test_retention_leaves_the_same_figures_behind(tmp_path: Path) -> None:
+    traces = [
+        [Span("ask", [gpt(start_unix_ns=MONDAY + day * DAY)], start_unix_ns=MONDAY + day * DAY)]
+        for day in (0, 0, 1, 4)
+    ]
+    before = roll_up(lake_of(tmp_path, *traces), Question(("day", "feature"), percentiles=True)).as_dict()
+    sealer, settings = Sealer(ESTIMATOR, FeatureRules(), 1.0), LakeSettings(retention_days=3)
+    with LakeWriter(tmp_path, sealer, settings) as writer:
+        assert retire(writer, dt.date(2026, 11, 28), cells_of) == ["2026-11-23", "2026-11-24"]
+        assert retire(writer, dt.date(2026, 11, 28), cells_of) == []
+    snapshot = open_snapshot(tmp_path)
+    assert [segment.day for segment in snapshot.manifest.segments] == ["2026-11-27"]
+    assert len(snapshot.manifest.rollups) == 2
+    after = roll_up(snapshot, Question(("day", "feature"), percentiles=True)).as_dict()
+    assert _close(after, before)

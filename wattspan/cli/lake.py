@@ -166,6 +166,7 @@ def compact_(
         from wattspan.lake.disk import LakeError
         from wattspan.lake.manifest import read_manifest
         from wattspan.lake.writer import LakeWriter
+        from wattspan.views.cells import cells_of
     except ModuleNotFoundError as error:
         fail(f"wattspan lake needs {error.name}; install wattspan[lake]")
     try:
@@ -173,7 +174,7 @@ def compact_(
         read_manifest(folder)
         sealer = settings.sealer(settings.estimator())
         with LakeWriter(folder, sealer, settings.lake_settings()) as writer:
-            gone = retire(writer, dt.datetime.now(dt.UTC).date())
+            gone = retire(writer, dt.datetime.now(dt.UTC).date(), cells_of)
             before = len(writer.manifest.segments)
             compact(writer, everything=True)
             writer.tick()

@@ -19,6 +19,7 @@ from wattspan.gateway.spool import Batch, Spool, SpoolReader
 from wattspan.lake.compact import compact, retire
 from wattspan.lake.rows import SpanRows
 from wattspan.lake.writer import LakeWriter
+from wattspan.views.cells import cells_of
 
 log: Final = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ class LakeIntake:
                         self._writer.tick()
                         next_tick = time.monotonic() + _TICK_S
                     if time.monotonic() >= next_housekeeping:
-                        retire(self._writer, dt.datetime.now(dt.UTC).date())
+                        retire(self._writer, dt.datetime.now(dt.UTC).date(), cells_of)
                         compact(self._writer)
                         next_housekeeping = time.monotonic() + _HOUSEKEEPING_S
                     self.fault = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -49,11 +49,15 @@ def compact(writer: LakeWriter, *, everything: bool = False) -> int:
     return merged
 
 
-def retire(writer: LakeWriter, today: dt.date) -> list[str]:
+Cells = Callable[[Path, Sequence[Segment]], pa.Table]
+"""What stays of segments of one kind of figures when their spans go: `views.cells.cells_of`."""
+
+
+def retire(writer: LakeWriter, today: dt.date, cells: Cells) -> list[str]:
     """Let whole days go that are older than `retention_days`; the days that went.
 
-    Their files are deleted after the grace time. Roll-up cells of theirs stay. Segments without any time of
-    their own are kept. Raises LakeError.
+    Their files are deleted after the grace time. Roll-up cells of theirs stay, published in the generation in
+    which the spans go. Segments without any time of their own are kept. Raises LakeError.
     """
     days = writer.settings.retention_days
     if days is None:
@@ -61,7 +65,18 @@ def retire(writer: LakeWriter, today: dt.date) -> list[str]:
     first_kept = (today - dt.timedelta(days=days)).isoformat()
     gone = [s for s in writer.manifest.segments if _UNDATED != s.day < first_kept]
     if gone:
-        writer.replace_segments(gone, [])
+        rollups = dict(writer.manifest.rollups)
+        try:
+            for group in _groups(gone):
+                name = f"{group[0].day}-{writer.take_number():08d}"
+                rollups[name] = f"rollups/{name}.parquet"
+                (writer.folder / "rollups").mkdir(exist_ok=True)
+                write_parquet(writer.folder / rollups[name], [cells(writer.folder, group)])
+        except OSError as error:
+            if isinstance(error, LakeError):
+                raise
+            raise LakeError(f"{writer.folder}: cells cannot be written: {error.strerror or error}") from error
+        writer.replace_segments(gone, [], rollups=rollups)
     return sorted({segment.day for segment in gone})
 
 

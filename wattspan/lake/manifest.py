@@ -66,7 +66,7 @@ class Manifest:
     journals: tuple[str, ...] = ()
     """Files with the spans of traces that are open."""
     rollups: Mapping[str, str] = field(default_factory=dict)
-    """Day to the file of its cells, where the spans are gone."""
+    """Day and number to a file of cells, where the spans are gone."""
     sets: tuple[EstimateSet, ...] = ()
     trash: Mapping[str, float] = field(default_factory=dict)
     """Files that left the lake and when (Unix seconds): deleted after a grace time."""
