@@ -17,6 +17,7 @@ from wattspan.gateway.settings import ServeConfig
 from wattspan.gateway.signals import Signal
 from wattspan.gateway.spool import Batch, Spool, SpoolReader
 from wattspan.lake.compact import compact, retire
+from wattspan.lake.refresh import refresh
 from wattspan.lake.rows import SpanRows
 from wattspan.lake.writer import LakeWriter
 from wattspan.views.cells import cells_of
@@ -102,6 +103,7 @@ class LakeIntake:
                     if time.monotonic() >= next_housekeeping:
                         retire(self._writer, dt.datetime.now(dt.UTC).date(), cells_of)
                         compact(self._writer)
+                        refresh(self._writer)
                         next_housekeeping = time.monotonic() + _HOUSEKEEPING_S
                     self.fault = None
                 except OSError as error:
