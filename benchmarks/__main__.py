@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-ALL = ("estimator", "imports", "wire", "sdk", "grid", "gateway", "rollup")
+ALL = ("estimator", "imports", "wire", "sdk", "grid", "gateway", "rollup", "flame")
 
 
 def main(names: list[str]) -> None:

@@ -76,7 +76,8 @@ def evil_request() -> bytes:
             "gen_ai.provider.name", "cloud.region", "cloud.provider", "server.address", "http.route",
             "gen_ai.response.id", "gen_ai.conversation.id",
         ):  # fmt: skip
-            span.attributes.add(key=key).value.string_value = EVIL
+            is_id = key == "gen_ai.response.id"  # the same id would make the second call a copy
+            span.attributes.add(key=key).value.string_value = f"{EVIL}{number}" if is_id else EVIL
         if number > 1:
             span.attributes.add(key="gen_ai.operation.name").value.string_value = "chat"
             span.attributes.add(key="gen_ai.usage.input_tokens").value.int_value = 1000 * number

@@ -78,10 +78,11 @@ def visit(chromium: Any) -> Iterator[Visit]:
 
 @pytest.fixture(scope="module")
 def trace(lake: Path) -> str:
-    """The trace with the most spans."""
+    """The trace of several levels with the most calls."""
     with open_snapshot(lake).connect() as connection:
         found: str = connection.execute(
-            "SELECT lower(hex(trace_id)) FROM spans GROUP BY 1 ORDER BY count(energy_kwh) DESC, 1 LIMIT 1"
+            "SELECT lower(hex(trace_id)) FROM spans GROUP BY 1 HAVING max(depth) > 1 "
+            "ORDER BY count(energy_kwh) DESC, 1 LIMIT 1"
         ).fetchone()[0]
     return found
 

@@ -8,7 +8,7 @@ const TIERS = ["metered_facility", "metered_node", "benchmarked", "open_measured
 const STEPS = [50, 150, 250, 350, 450, 600, 750];
 const CHANGES = [-0.6, -0.3, -0.1, -0.01, 0.01, 0.1, 0.3, 0.6];
 const ROW = 20;
-const SLIVER_PX = 0.6;
+const SLIVER_PX = 1;
 const MANY = 1500;
 
 const plain = (name) => name.replace(/_/g, " ");
