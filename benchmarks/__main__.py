@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-ALL = ("estimator", "imports", "wire", "sdk", "grid", "gateway", "rollup", "flame")
+ALL = ("estimator", "imports", "wire", "sdk", "grid", "gateway", "rollup", "flame", "importing")
 
 
 def main(names: list[str]) -> None:

@@ -43,6 +43,8 @@ class Spans:
 
     def response_texts(self) -> tuple[Ints, bytes]:
         """All response ids, one after the other, and where each begins, int64[k + 1]."""
+        if (self.response < 0).all():
+            return np.zeros(len(self.response) + 1, dtype=np.int64), b""
         ids = [self.response_text(code) if code >= 0 else b"" for code in self.response.tolist()]
         at = np.zeros(len(ids) + 1, dtype=np.int64)
         np.cumsum([len(one) for one in ids], out=at[1:])
