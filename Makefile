@@ -41,9 +41,10 @@ docs: .venv/dev ## compute the tables of the methodology pages and build the doc
 	$(BIN)/mkdocs build --strict
 
 clean: ## remove what the other targets made
-	rm -rf .venv build site out *.egg-info wattspan/otlp/*/*.so wattspan/otlp/*/*.c
+	rm -rf .venv build site out *.egg-info wattspan/*/*.so wattspan/*/*.c wattspan/otlp/*/*.so wattspan/otlp/*/*.c
 
-SOURCES := pyproject.toml setup.py requirements.txt $(wildcard wattspan/otlp/*/*.pyx wattspan/otlp/*/*.pxd) \
+SOURCES := pyproject.toml setup.py requirements.txt \
+	$(wildcard wattspan/*/*.pyx wattspan/otlp/*/*.pyx wattspan/otlp/*/*.pxd) \
 	wattspan/web/pack.py $(wildcard wattspan/web/assets/*.json wattspan/web/assets/src/*)
 
 .venv/ready: $(SOURCES)

@@ -20,6 +20,7 @@ SHARED = ["_kernel", "attribute", "cursor", "interning", "scanner", "writing"]
 MODULES = [
     *(f"{WIRE}/{name}" for name in ("_kernel", "_splice", "_columns", "_kinds", "_templates")),
     *(f"wattspan/otlp/owners/{name}" for name in ("_look", "_recent")),
+    "wattspan/sdk/_spans",
 ]
 
 extensions = cythonize(

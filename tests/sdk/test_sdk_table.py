@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import gc
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,9 +17,10 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceState
 from sdk_spans import CHAT, made
 
-from wattspan.otlp.wire import KeySet, SpanTable, SpanTableBuilder
-from wattspan.sdk.table import SpanReader
+from wattspan.otlp.wire import IMPLEMENTATION, KeySet, SpanTable, SpanTableBuilder
+from wattspan.sdk.table import SpanReader, Taken
 
+needs_kernel = pytest.mark.skipif(IMPLEMENTATION != "cython", reason="the kernel is not built")
 KEYS = KeySet(("a", "b", "c", "service.name", "wattspan.edition"))
 OTLP_TYPES = {str: 1, bool: 2, int: 3, float: 4, tuple: 5, dict: 6, bytes: 7, type(None): 0}
 
@@ -132,15 +134,52 @@ def said(table: SpanTable, row: int) -> dict[str, Any]:
     }
 
 
+def read_by(implementation: str, batch: Sequence[ReadableSpan]) -> Taken:
+    """What the reader takes, in C where it can or in Python."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wattspan.sdk.table.IMPLEMENTATION", implementation)
+        return SpanReader(KEYS).read(batch)
+
+
+BOTH = [pytest.param("cython", marks=needs_kernel), "opentelemetry-proto"]
+
+
+@pytest.mark.parametrize("implementation", BOTH)
 @settings(deadline=None, max_examples=150)
-@given(st.lists(spans(), max_size=8))
-def test_the_table_says_what_the_builder_says(batch: list[ReadableSpan]) -> None:
-    taken = SpanReader(KEYS).read(batch)
+@given(batch=st.lists(spans(), max_size=8))
+def test_the_table_says_what_the_builder_says(implementation: str, batch: list[ReadableSpan]) -> None:
+    taken = read_by(implementation, batch)
     assert taken.unreadable == []
     assert taken.table.n == len(batch)
     expected = [said(table, 0) for table in built(batch)]
     assert [said(taken.table, row) for row in range(len(batch))] == expected
     assert [dict(copy) for copy in taken.attributes] == [dict(span.attributes) for span in batch]
+
+
+@needs_kernel
+def test_spans_as_the_sdk_makes_them_are_scanned_and_their_texts_outlive_them() -> None:
+    batch = made(
+        {"a": "one text", "b": 7, "c": True}, {"a": 0.5, "b": None, "c": ("x",), "wattspan.edition": "x"}
+    )
+    expected = [said(table, 0) for table in built(batch)]
+    taken = SpanReader(KEYS).read(batch)
+    assert taken.table.scanned is not None
+    table = taken.table
+    for copy in taken.attributes:
+        copy.clear()
+    del taken, batch
+    gc.collect()
+    assert [said(table, row) for row in range(2)] == expected
+    assert table.carries_own
+
+
+@needs_kernel
+@pytest.mark.parametrize("odd", [b"bytes", {"x": 1}, Colour.RED, np.float64(0.5), "\ud800", Odd()])
+def test_a_span_with_an_odd_value_is_for_the_reader_in_python(odd: Any) -> None:
+    batch = [*made({"a": 1}), ReadableSpan("x", SpanContext(1, 2, False), attributes={"b": odd})]
+    taken = SpanReader(KEYS).read(batch)
+    assert taken.table.scanned is None
+    assert taken.table.n == 2
 
 
 def test_value_columns_have_the_types_of_the_builders() -> None:
@@ -176,11 +215,11 @@ def test_a_span_that_cannot_be_read_is_named_and_the_others_are_read() -> None:
     assert taken.table.span_id.tolist() == [span.context.span_id for span in good]
 
 
-def test_an_application_that_invents_keys_does_not_fill_the_memory() -> None:
+def test_an_application_that_invents_keys_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     from wattspan.sdk import table
 
+    monkeypatch.setattr(table, "IMPLEMENTATION", "opentelemetry-proto")
     reader = SpanReader(KEYS)
-    span = ReadableSpan("x", SpanContext(1, 2, False), attributes={"a": 1})
     for number in range(table.MOST_SHAPES + 10):
         span = ReadableSpan("x", SpanContext(1, 2, False), attributes={"a": 1, f"key {number}": 2})
         reader.read([span])

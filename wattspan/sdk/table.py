@@ -25,6 +25,7 @@ from wattspan.otlp.wire import (
     BOOL,
     BYTES,
     DOUBLE,
+    IMPLEMENTATION,
     INT,
     KVLIST,
     NONE,
@@ -34,6 +35,9 @@ from wattspan.otlp.wire import (
     SpanTable,
     is_own_key,
 )
+
+if IMPLEMENTATION == "cython":
+    from wattspan.sdk._spans import scan_spans
 
 MOST_SHAPES: Final = 4096
 """Distinct lists of keys remembered; an application that invents keys starts the store afresh."""
@@ -88,6 +92,12 @@ class SpanReader:
 
     def read(self, spans: Sequence[ReadableSpan]) -> Taken:
         """The table of `spans`, in their order. A span that cannot be read is left out and named."""
+        if IMPLEMENTATION == "cython":
+            try:
+                table, copies = scan_spans(spans, self._keyset, _copied, _KINDS)
+                return Taken(table, list(range(len(copies))), copies, [])
+            except Exception:
+                pass  # there is something odd among the spans: they are for the reader in Python
         try:
             return Taken(*self._read(spans), [])
         except Exception:
@@ -118,7 +128,7 @@ class SpanReader:
         code = values.texts.__getitem__
         states = [one[_TRACE_STATE] for one in contexts]
         state_code = [code(state.to_header()) if state else 0 for state in states]
-        name_code = np.array(array("i", map(code, names)), dtype=np.int32)
+        name_code = np.array(list(map(code, names)), dtype=np.int32)
         scope_names = [code(one.name if one else "") for _, one in scopes]
         scope_versions = [code((one.version if one else None) or "") for _, one in scopes]
         place_of_kind, columns = values.columns()
@@ -213,9 +223,12 @@ class SpanReader:
             positions, kinds, starts, counts = zip(*cells.runs, strict=True)
             ends = np.cumsum(counts)
             first = np.array([place_of_kind[kind] for kind in kinds]) + starts - ends + counts
-            values[np.repeat(line[list(positions)], counts), np.array(cells.row, dtype=np.int32)] = np.repeat(
-                first, counts
-            ) + np.arange(ends[-1])
+            known = {id(of_run): of_run for of_run in cells.rows}
+            row = {name: np.array(of_run, dtype=np.int32) for name, of_run in known.items()}
+            values[
+                np.repeat(line[list(positions)], counts),
+                np.concatenate([row[id(of_run)] for of_run in cells.rows]),
+            ] = np.repeat(first, counts) + np.arange(ends[-1])
         return AttributeIndex(line, values)
 
 
@@ -223,8 +236,8 @@ class _Cells:
     """Which value is where."""
 
     def __init__(self) -> None:
-        self.row = array("i")
-        """The row of each cell."""
+        self.rows: list[Sequence[int]] = []
+        """The rows of each run of cells; the same object for the keys of spans with the same keys."""
         self.runs: list[tuple[int, int, int, int]] = []
         """Of cells that follow one another: position of their key, kind of their values, index of the first
         among the values of that kind, how many."""
@@ -262,7 +275,7 @@ class _Values:
             # Integers beyond 64 bits, which no exporter can send either.
             del store[start:]
             return False
-        cells.row.extend(rows)
+        cells.rows.append(rows)
         cells.runs.append((position, kind, start, len(rows)))
         return True
 

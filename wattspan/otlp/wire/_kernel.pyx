@@ -197,16 +197,30 @@ cdef TextList texts_of(Scanned scanned):
     return texts
 
 
+cdef Scanned new_scan(bytes data, keyset):
+    """A scan that has not begun."""
+    global N_POOLED
+    cdef Scanned scanned = Scanned()
+    scanned.data, scanned.keyset, scanned.lookup = data, keyset, compiled(keyset)
+    if N_POOLED > 0:
+        N_POOLED -= 1
+        scanned.scan = POOL[N_POOLED]
+    if not start_scan(
+        &scanned.scan, <const uint8_t*>PyBytes_AS_STRING(data), &scanned.lookup.keys, SECRET
+    ):
+        raise MemoryError
+    scanned.is_whole = True
+    return scanned
+
+
 def scan(data, keys):
     """The spans of an OTLP trace request and the values of `keys` on spans, scopes and resources.
 
     `data` is a TracesData or ExportTraceServiceRequest message, or several concatenated; anything but bytes is
     copied first. Raises WireError for malformed bytes, ValueError for a wrong key list.
     """
-    global N_POOLED
     cdef bytes raw = data if type(data) is bytes else bytes(data)
     cdef int64_t length = PyBytes_GET_SIZE(raw)
-    cdef CompiledKeys lookup
     cdef Scanned scanned
     cdef Scan* state
     cdef int level
@@ -214,16 +228,8 @@ def scan(data, keys):
     if length > MOST_BYTES:
         raise WireError(0, FAULTS[TOO_MANY_BYTES])
     keyset = key_set(keys)
-    lookup = compiled(keyset)
-    scanned = Scanned()
-    scanned.data, scanned.keyset, scanned.lookup = raw, keyset, lookup
+    scanned = new_scan(raw, keyset)
     state = &scanned.scan
-    if N_POOLED > 0:
-        N_POOLED -= 1
-        state[0] = POOL[N_POOLED]
-    if not start_scan(state, <const uint8_t*>PyBytes_AS_STRING(raw), &lookup.keys, SECRET):
-        raise MemoryError
-    scanned.is_whole = True
     with nogil:
         ok = read_request(state, state.base, state.base + length)
     if not ok:
