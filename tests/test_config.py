@@ -1,4 +1,5 @@
 import datetime as dt
+import re
 from pathlib import Path
 
 import pytest
@@ -172,4 +173,41 @@ def test_a_wrong_key_of_compute_names_those_that_are_allowed(tmp_path):
     with pytest.raises(
         ConfigError, match=r"line 3: lake\.compute\.watts: .*allowed keys: utilisation, client_spans"
     ):
+        load_config(path)
+
+
+def test_one_file_serves_every_command(tmp_path):
+    path = tmp_path / "wattspan.yaml"
+    path.write_text(
+        "edition: '2026.11'\ngateway: {destinations: []}\nweb: {port: 1}\n"
+        "lake: {folder: here, retention_days: 30, attributes: [app.plan], sampling_rate: 0.25}\n"
+        "features:\n- {feature: search, route: /search}\n- {feature_from: app.feature}\n"
+    )
+    config = load_config(path)
+    settings = config.lake_settings()
+    assert (settings.retention_days, settings.seal_after_s, settings.most_open_s) == (30, 60.0, 900.0)
+    assert config.lake.sampling_rate == 0.25
+    kept = config.span_source().kept
+    assert {"app.plan", "app.feature", "http.route"} <= set(kept)
+    sealer = config.sealer(config.estimator())
+    assert (sealer.sampling_rate, [rule.feature for rule in sealer.features.rules]) == (
+        0.25,
+        ["search", None],
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lake:\n  retention_days: 0\n", "line 2: lake.retention_days"),
+        ("lake:\n  attributes: [user.id]\n", "'user.id' cannot be kept in the lake: it names a person"),
+        ("features:\n- {feature_from: session.id}\n", "'session.id' cannot be kept in the lake"),
+        ("features:\n- {feature: all}\n", "line 2: features.0: say which spans it is"),
+        ("lake:\n  retention: 3\n", "allowed keys: folder, seal_after_s"),
+    ],
+)
+def test_what_a_lake_cannot_be_told_is_refused_by_line(tmp_path, text, message):
+    path = tmp_path / "wattspan.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=re.escape(message)):
         load_config(path)
