@@ -14,6 +14,7 @@ from wattspan.gateway.enrichment import Enrichment
 from wattspan.gateway.limits import MemoryBudget
 from wattspan.gateway.metrics import GatewayCollector
 from wattspan.gateway.outlet import Outlet
+from wattspan.gateway.page import page_of
 from wattspan.gateway.pass_through import PassThrough
 from wattspan.gateway.receiver_grpc import GrpcReceiver
 from wattspan.gateway.receiver_http import HttpReceiver
@@ -72,7 +73,7 @@ class Gateway:
         drain_s = settings.drain_s / 2
         self.http = HttpReceiver(settings.http, *shared, self.receiver_tallies["http"], drain_s)
         self.grpc = GrpcReceiver(settings.grpc, *shared, self.receiver_tallies["grpc"], drain_s)
-        self.telemetry = Telemetry(settings.telemetry, self)
+        self.telemetry = Telemetry(settings.telemetry, self, page_of(config))
         self._registry = CollectorRegistry()
         self._registry.register(
             GatewayCollector(

@@ -125,6 +125,14 @@ class TelemetrySection(Section):
     log_format: Literal["json", "text"] = "json"
 
 
+class WebSection(Section):
+    """The page over the lake, on the telemetry port."""
+
+    enabled: bool = False
+    token: str | None = Field(default=None, description="What visitors must bring; needed beyond loopback.")
+    hosts: tuple[str, ...] = Field(default=(), description="Further names that the page is called by.")
+
+
 class LimitsSection(Section):
     """Bounds on what one client, and all of them together, can make the gateway hold."""
 
@@ -279,6 +287,7 @@ class ServeConfig(Config):
     """The configuration file of `wattspan serve`: that of every command, and `gateway`."""
 
     gateway: GatewaySection
+    web: WebSection = WebSection()
 
     def version_of(self, destination: DestinationSection) -> tuple[Profile, Detail]:
         """Names and detail of the attributes that a destination gets."""

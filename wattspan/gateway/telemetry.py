@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -25,13 +25,24 @@ class Watched(Protocol):
         """What keeps clients from being served; nothing when they are."""
 
 
-class Telemetry:
-    """A small HTTP server for probes and Prometheus."""
+PATHS: Final = ("/metrics", "/healthz", "/readyz")
 
-    def __init__(self, settings: TelemetrySection, watched: Watched) -> None:
+
+class Telemetry:
+    """A small HTTP server for probes and Prometheus, and for the page where it is wanted."""
+
+    def __init__(
+        self, settings: TelemetrySection, watched: Watched, page: web.Application | None = None
+    ) -> None:
         self._settings = settings
         self._watched = watched
-        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None))
+        self._runner: web.BaseRunner
+        if page is None:
+            self._runner = web.ServerRunner(web.Server(self._handle, access_log=None))
+        else:
+            for path in PATHS:
+                page.router.add_route("*", path, self._handle)
+            self._runner = web.AppRunner(page, access_log=None)
         self.port = 0
 
     async def start(self) -> None:

@@ -22,7 +22,6 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-FLAME_FILE_PATH: Final = "/flame.html"
 
 
 def is_loopback(host: str) -> bool:
@@ -43,11 +42,13 @@ def allowed_hosts(bound: str, more: tuple[str, ...]) -> frozenset[str]:
     )
 
 
-def guard(hosts: frozenset[str], token: str | None) -> Middleware:
+def guard(hosts: frozenset[str], token: str | None, open_paths: frozenset[str] = frozenset()) -> Middleware:
     """The middleware of the page."""
 
     @web.middleware
     async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path in open_paths:
+            return await handler(request)
         name = request.host.rpartition(":")[0] if _has_port(request.host) else request.host
         if name.lower() not in hosts:
             answer: web.StreamResponse = web.Response(

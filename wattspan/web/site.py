@@ -221,10 +221,18 @@ def _period(request: web.Request) -> Any:
 
 
 def make_app(
-    folder: Path, *, host: str = "127.0.0.1", more_hosts: tuple[str, ...] = (), token: str | None = None
+    folder: Path,
+    *,
+    host: str = "127.0.0.1",
+    more_hosts: tuple[str, ...] = (),
+    token: str | None = None,
+    open_paths: frozenset[str] = frozenset(),
 ) -> web.Application:
-    """The page over the lake in `folder`, for a server bound to `host`. The lake may come later."""
-    app = web.Application(middlewares=[guard(allowed_hosts(host, more_hosts), token)])
+    """The page over the lake in `folder`, for a server bound to `host`. The lake may come later.
+
+    `open_paths`: handlers of others on the same port, which the guard lets be.
+    """
+    app = web.Application(middlewares=[guard(allowed_hosts(host, more_hosts), token, open_paths)])
     app[FOLDER] = folder
     app.add_routes(Site(folder).routes())
     return app

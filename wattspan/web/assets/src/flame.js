@@ -1,6 +1,6 @@
 // The flame graph of a page: draws what Python has summed up; nothing is estimated here.
 import flamegraph from "d3-flame-graph";
-import { select } from "d3-selection";
+import { select, selection } from "d3-selection";
 import { band, percent, text } from "./units.js";
 
 const AXES = [["energy", "Energy"], ["carbon", "Carbon"], ["cost", "Cost"], ["tokens", "Tokens"], ["time", "Own time"]];
@@ -19,6 +19,14 @@ function element(tag, className, content) {
   if (className) made.className = className;
   if (content !== undefined) made.textContent = content;
   return made;
+}
+
+// Many frames: a transition for each, even one without duration, costs more than drawing it.
+function drawAtOnce() {
+  selection.prototype.transition = function still() {
+    this.duration = this.ease = this.delay = () => this;
+    return this;
+  };
 }
 
 class Flame {
@@ -157,6 +165,7 @@ class Flame {
   chart() {
     const host = this.part("chart");
     const moves = !matchMedia("(prefers-reduced-motion: reduce)").matches && this.nodes.length <= MANY;
+    if (!moves) drawAtOnce();
     this.graph = flamegraph()
       .width(host.clientWidth)
       .cellHeight(ROW)
