@@ -407,3 +407,11 @@ def test_a_file_of_many_blocks_is_read_whole():
     read = from_csv(text + "x,1,1\n")
     assert sum(read.input) == rows * (rows - 1) // 2
     assert read.problems[0].startswith(f"calls.csv, line {rows + 2}, TIMESTAMP: found 'x'")
+
+
+@pytest.mark.parametrize("key", ["user.id", "enduser.id", "gen_ai.conversation.id", "gen_ai.input.messages"])
+def test_a_column_of_people_or_of_what_they_wrote_cannot_be_mapped(key: str) -> None:
+    with pytest.raises(ColumnMapError, match=f"attribute '{key}' cannot be kept in the lake"):
+        ColumnMap({"start": "t", "input_tokens": "n", f"attribute.{key}": "c"})
+    with pytest.raises(ColumnMapError, match="cannot be kept"):
+        ColumnMap({"start": "t", "input_tokens": "n"}, {f"attribute.{key}": "x"})

@@ -11,11 +11,12 @@ from typing import Any, Final
 import yaml
 
 from wattspan.calls.batch import MOST_TOKENS
+from wattspan.lake.allowed import AllowedError, allowed_keys
 
 COUNT, TIME, TEXT, TRUTH, DECIMAL = "whole number", "time", "text", "truth value", "number"
 
 ATTRIBUTE: Final = "attribute."
-"""`attribute.KEY` is the span attribute KEY: kept if it is on the lake's allow-list."""
+"""`attribute.KEY` is the span attribute KEY; refused where it holds people or what they wrote."""
 
 FIELDS: Final[Mapping[str, tuple[str, str]]] = {
     "start": (TIME, "start of the call"),
@@ -150,7 +151,13 @@ def read_column_map(path: Path) -> ColumnMap:
 
 
 def _check_field(name: str) -> None:
-    if name in FIELDS or (name.startswith(ATTRIBUTE) and len(name) > len(ATTRIBUTE)):
+    if name.startswith(ATTRIBUTE) and len(name) > len(ATTRIBUTE):
+        try:
+            allowed_keys([name.removeprefix(ATTRIBUTE)])
+        except AllowedError as error:
+            raise ColumnMapError(str(error)) from error
+        return
+    if name in FIELDS:
         return
     raise ColumnMapError(f"no field {name!r}; allowed: {', '.join(FIELDS)}, {ATTRIBUTE}KEY")
 
