@@ -71,6 +71,8 @@ def write(folder: Path, log: Path, first_seed: int) -> None:
 
 def fork(folder: Path, log: Path) -> None:
     """Begin a writer for each line of standard input (its first seed): tells its number, and how it ended."""
+    # Prices and tables are read at the first use: once here, and not in every writer.
+    SEALER.seal_rows(half(1, 0))
     for line in sys.stdin:
         child = os.fork()
         if not child:
@@ -138,7 +140,7 @@ def crash(folder: Path, rounds: int, seed: int) -> Outcome:
             writer_pid = int(nursery.stdout.readline())
             while not log.exists() or log.stat().st_size == before:
                 time.sleep(0.002)
-            time.sleep(choose.uniform(0.0, 2.0))
+            time.sleep(choose.uniform(0.0, 1.2))
             os.kill(writer_pid, signal.SIGKILL)
             assert nursery.stdout.readline() == f"{signal.SIGKILL.value}\n", "the writer ended by itself"
         nursery.stdin.close()
