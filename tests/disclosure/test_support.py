@@ -127,13 +127,12 @@ def test_command_prints_the_table_and_the_reasons() -> None:
     assert found["columns"][4]["there"] == "10 calls, 1 failed; 88.9% of the rest have a figure"
     assert found["columns"][6]["there"] == "0.000511786 kWh in all, at the facility boundary"
     assert [refusal["reason"] for refusal in found["refusals"]] == [
-        "unreleased-edition",
         "low-coverage",
         "unmapped-features",
         "open-period",
     ]
     table = " ".join(run(CAPTURE, "--can").output.split())
-    assert "refused, unreleased-edition: edition 2026.11 is draft" in table
+    assert "refused, open-period: the period is open" in table
 
 
 def test_marginal_configuration_is_refused_by_name(tmp_path: Path) -> None:
