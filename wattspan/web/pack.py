@@ -36,7 +36,9 @@ def pack(target: Path = PACKED) -> bool:
     with tempfile.TemporaryDirectory(prefix="wattspan-web-") as folder:
         work = Path(folder)
         shutil.copytree(ASSETS, work, dirs_exist_ok=True, ignore=shutil.ignore_patterns("node_modules"))
-        _run([*command, "ci", "--no-audit", "--no-fund", "--loglevel=error"], work, environment)
+        # Without a network it should say so soon: an install waits for it.
+        patience = ["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"]
+        _run([*command, "ci", "--no-audit", "--no-fund", "--loglevel=error", *patience], work, environment)
         out = work / "packed"
         for name, source in BUNDLES.items():
             _run(
@@ -103,7 +105,7 @@ def _run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
         raise PackError(f"{Path(command[0]).name}: {error}") from error
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()
-        raise PackError(f"{' '.join([Path(command[0]).name, *command[1:2]])}: " + " ".join(said[-4:]))
+        raise PackError(f"{' '.join([Path(command[0]).name, *command[1:2]])}: " + " ".join(said[:3]))
 
 
 def _licences(work: Path, target: Path) -> None:
