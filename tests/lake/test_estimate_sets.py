@@ -54,7 +54,8 @@ def test_a_set_has_other_carbon_and_the_segments_stay_to_the_byte(lake: Path) ->
         assert estimate_as("direct", writer, DIRECT) == 3
         assert estimate_as("direct", writer, DIRECT) == 0
     assert files(lake) == before
-    assert sums(lake) == own
+    # files are summed side by side, so the last digit is not the same every time
+    assert sums(lake) == pytest.approx(own, rel=1e-12)
     spans, energy, carbon = sums(lake, "direct")
     assert (spans, energy) == (own[0], pytest.approx(own[1], rel=1e-12))
     assert carbon == pytest.approx(direct_grams(), rel=1e-12)
