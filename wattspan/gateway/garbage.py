@@ -12,7 +12,7 @@ _YOUNG: Final = 20_000
 def settle() -> None:
     """Call it once all that stays has been made: tables of an edition are not looked through again and again.
 
-    Measured: 3 % of the processor time of small requests.
+    The collector had 3 % of the processor time in a profile of small requests.
     """
     gc.collect()
     gc.freeze()
