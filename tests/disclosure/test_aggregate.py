@@ -106,12 +106,19 @@ def test_the_sealed_energy_is_that_of_the_estimator_to_1e_12(july: Path) -> None
     assert found.request_coverage == 1
 
 
-def test_the_same_lake_gives_the_same_rows_whatever_the_order_of_its_files(
-    july: Path, tmp_path: Path
-) -> None:
-    once = write_cells(aggregates(july).cells)
-    assert read_cells(once) == list(aggregates(july).cells)
-    assert write_cells(aggregates(july).cells) == once
+def test_the_same_spans_give_the_same_rows_whatever_the_order_they_came_in(tmp_path: Path) -> None:
+    traces_of = [
+        request(trace, "/summaries", [call(2, trace, start)], start=start)
+        for trace, start in ((n, JULY_NS + n * DAY_NS // 3) for n in range(1, 20))
+    ]
+    rows = []
+    for name, ordered in (("one", traces_of), ("two", traces_of[::-1])):
+        # a segment a trace: files in another order, and other groups of them
+        for spans in ordered:
+            lake_of(tmp_path / name, spans)
+        rows.append(write_cells(aggregates(tmp_path / name).cells))
+    assert rows[0] == rows[1]
+    assert write_cells(read_cells(rows[0])) == rows[0]
 
 
 def test_only_days_of_the_period_count(july: Path) -> None:

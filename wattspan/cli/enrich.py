@@ -4,35 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Group, RenderableType
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
 from wattspan import quantities
 from wattspan.cli.console import BAD_INPUT, errors, fail
+from wattspan.cli.progress import reading_bar
 from wattspan.config import ConfigError, load_config
 from wattspan.methodology import Edition, EditionError
 from wattspan.otlp.attributes import DETAILS, PROFILES
 from wattspan.otlp.enrich import Enricher
 from wattspan.otlp.files import STANDARD, FileError, UnreadableRestError, enrich_file
 from wattspan.otlp.summary import Share, Summary
-
-LONG_FILE_BYTES = 8 * 1024 * 1024
-"""Files below this are done before a progress bar could be read."""
 
 _Choice = TypeVar("_Choice", bound=str)
 
@@ -74,7 +62,7 @@ def enrich(
     if summary is not None and (summary.is_dir() or not summary.parent.is_dir()):
         fail(f"--summary {summary}: name a file in a folder that is there")
     try:
-        with _progress(source, quiet) as on_bytes:
+        with reading_bar("enriching", _size(source), quiet) as on_bytes:
             found = enrich_file(source, target, enricher, on_bytes=on_bytes)
     except UnreadableRestError as error:
         fail(str(error), BAD_INPUT)
@@ -103,24 +91,9 @@ def _one_of(option: str, found: str, allowed: tuple[_Choice, ...]) -> _Choice:
     raise ValueError(f"{option} is {found!r}; allowed: {', '.join(allowed)}")
 
 
-@contextmanager
-def _progress(source: str, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error while a long file is read; nothing where nobody looks."""
-    total = Path(source).stat().st_size if source != STANDARD and Path(source).is_file() else None
-    if quiet or not errors.is_terminal or (total is not None and total < LONG_FILE_BYTES):
-        yield lambda _: None
-        return
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=errors,
-        transient=True,
-    ) as progress:
-        task = progress.add_task("enriching", total=total)
-        yield lambda size: progress.advance(task, size)
+def _size(source: str) -> int | None:
+    """Bytes of the file; None for what has no size beforehand."""
+    return Path(source).stat().st_size if source != STANDARD and Path(source).is_file() else None
 
 
 def _write(path: Path, found: Summary, edition: Edition) -> None:

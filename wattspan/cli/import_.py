@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from wattspan import quantities
 from wattspan.cli.console import BAD_INPUT, console, errors, fail
+from wattspan.cli.progress import reading_bar
 from wattspan.config import ConfigError, load_config
 from wattspan.methodology import EditionError
 
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from wattspan.lake.seal import Sealer
     from wattspan.lake.sources.files import FileReader, Portion
     from wattspan.lake.sources.tally import Tally
-
-LONG_BYTES = 8 * 1024 * 1024
-"""Less than this is done before a progress bar could be read."""
 
 PROBLEMS_SHOWN = 10
 ROWS_SHOWN = 5
@@ -85,7 +81,7 @@ def import_(
         )
         files = files_of(sources)
         options = TableOptions(columns, delimiter, encoding)
-        with _progress(files, quiet) as on_bytes:
+        with reading_bar("importing", sum(path.stat().st_size for path in files), quiet) as on_bytes:
             reader = FileReader(
                 settings.span_source(), options, tally.report, format=chosen, on_bytes=on_bytes
             )
@@ -131,25 +127,6 @@ def _write(lake: Path, portions: Iterator[Portion], sealer: Sealer, tally: Tally
             tally.new_spans = sum(segment.rows for segment in writer.manifest.segments) - before
     except LakeError as error:
         fail(str(error))
-
-
-@contextmanager
-def _progress(files: list[Path], quiet: bool) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error while much is read; nothing where nobody looks."""
-    total = sum(path.stat().st_size for path in files)
-    if quiet or not errors.is_terminal or total < LONG_BYTES:
-        yield lambda _: None
-        return
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-        console=errors,
-        transient=True,
-    ) as progress:
-        task = progress.add_task("importing", total=total)
-        yield lambda size: progress.advance(task, size)
 
 
 def _show(tally: Tally, lake: Path | None, dry_run: bool) -> None:

@@ -30,6 +30,7 @@ from wattspan.disclosure.figure import Sealed, Spread
 from wattspan.disclosure.numbers import written
 from wattspan.disclosure.rules import Rules
 from wattspan.disclosure.subject import Subject
+from wattspan.lake.disk import sync_folder
 
 STATEMENT: Final = "disclosure.json"
 AGGREGATES: Final = "inputs/aggregates.csv"
@@ -127,9 +128,9 @@ def write_folder(target: Path, files: Mapping[str, bytes]) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         for folder in sorted({path.parent for path in building.rglob("*")} | {building}):
-            _sync(folder)
+            sync_folder(folder)
         building.rename(target)
-        _sync(target.parent)
+        sync_folder(target.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             shutil.rmtree(building)
@@ -161,11 +162,3 @@ def _method(subject: Subject, sealed: Sealed) -> dict[str, Any]:
 
 def _errors(content: Iterable[Mapping[str, str]]) -> tuple[tuple[str, Decimal], ...]:
     return tuple((str(entry["key"]), Decimal(entry["ln_g"])) for entry in content)
-
-
-def _sync(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

@@ -19,6 +19,7 @@ from typing import Any, Final, Literal
 
 from wattspan.disclosure import canonical
 from wattspan.disclosure.keys import PublicKey, SigningKey
+from wattspan.lake.disk import sync_folder
 
 EntryType = Literal["open", "publish", "supersede", "restate", "withdraw", "rotate-key"]
 TYPES: Final = ("open", "publish", "supersede", "restate", "withdraw", "rotate-key")
@@ -115,7 +116,7 @@ class Ledger:
                 file.write(data + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.truncate(self.path, size)
@@ -229,11 +230,3 @@ def _keys(entries: Sequence[Entry]) -> list[PublicKey]:
         for entry in entries
         if entry.type in ("open", "rotate-key")
     ]
-
-
-def _sync_folder(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
