@@ -99,8 +99,10 @@ def _question(by: tuple[str, ...], period: Period) -> Question:
 
 
 def share_text(share: float) -> str:
-    """A share as a person reads it; what is little is not called nothing."""
-    return "less than 1 %" if 0 < share < 0.01 else f"{share * 100:.0f} %"
+    """A share as a person reads it; what is little is not called nothing, and what is almost all not all."""
+    if 0 < share < 0.01:
+        return "less than 1 %"
+    return "more than 99 %" if 0.99 < share < 1 else f"{share * 100:.0f} %"
 
 
 def _seconds(text: str) -> int:

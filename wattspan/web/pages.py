@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 import pyarrow as pa
+from markupsafe import Markup, escape
 
 from wattspan import quantities
 from wattspan.decisions.explain import Explanation
@@ -48,7 +49,7 @@ def duration(ns: float) -> str:
     if seconds >= 1:
         return f"{quantities.digits(seconds)} s"
     # call logs have no ends: their traces last a nanosecond, so that they have a width
-    return f"{quantities.digits(ns / 1e6)} ms" if ns >= 1000 else "0 s"
+    return f"{quantities.digits(ns / 1e6)} ms" if ns >= 1000 else "–"
 
 
 def moment(unix_ns: int) -> str:
@@ -67,6 +68,12 @@ def money(usd: float) -> str:
     )
 
 
+def marked(words: str) -> Markup:
+    """Our own words, what stands between backticks as code; nothing of a span goes through here."""
+    parts = [escape(part) for part in words.split("`")]
+    return Markup("").join(Markup("<code>{}</code>").format(p) if i % 2 else p for i, p in enumerate(parts))
+
+
 FILTERS: Final[dict[str, Any]] = {
     "energy": lambda kwh: quantities.energy(kwh) if kwh else "–",
     "carbon": lambda g: f"{quantities.mass(g)} CO₂e" if g else "–",
@@ -74,6 +81,7 @@ FILTERS: Final[dict[str, Any]] = {
     "moment": moment,
     "money": money,
     "count": lambda n: f"{n:,.0f}",
+    "marked": marked,
 }
 
 
@@ -98,7 +106,7 @@ def overview_page(snapshot: Snapshot, found: Overview, words: str) -> dict[str, 
         "requests": f"{whole.requests.completed:,.0f}" if whole.requests else "",
         "cost": money(whole.cost_usd) if whole.with_cost else "",
         "tokens": f"{whole.tokens['input_tokens'] + whole.tokens['output_tokens']:,.0f}",
-        "coverage": "" if whole.coverage is None else f"{whole.coverage * 100:.1f} %",
+        "coverage": "" if whole.coverage is None else share_text(whole.coverage),
         "tiers": [
             {
                 "name": name.replace("_", " "),

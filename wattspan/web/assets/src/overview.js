@@ -26,6 +26,8 @@ function draw(host, data, axis) {
   const isSparse = times.length < 2 || (times.at(-1) - times[0]) / step > 3 * times.length;
   const day = (at) => new Date(at * 1e3).toISOString().slice(0, step < 86400 ? 16 : 10).replace("T", " ");
   const x = isSparse ? times.map((_, at) => at) : times;
+  // A moment's name is about 120 pixels wide: where bars stand closer, only every nth is named.
+  const every = Math.max(1, Math.ceil((times.length * 120) / Math.max(120, width - 82)));
   const grid = { stroke: line, width: 1 };
   new uPlot(
     {
@@ -36,7 +38,7 @@ function draw(host, data, axis) {
       scales: { x: { time: !isSparse, range: (u, low, high) => (isSparse ? [-0.7, times.length - 0.3] : [low - step / 2, high + step / 2]) }, y: { range: (u, low, high) => [0, high > 0 ? high * 1.08 : 1] } },
       tzDate: (ts) => uPlot.tzDate(new Date(ts * 1e3), "UTC"),
       axes: [
-        { stroke: dim, grid: { show: false }, ticks: { stroke: line }, ...(isSparse && { splits: () => x, values: (u, at) => at.map((one) => day(times[one])) }) },
+        { stroke: dim, grid: { show: false }, ticks: { stroke: line }, ...(isSparse && { splits: () => x, values: (u, at) => at.map((one) => (one % every ? null : day(times[one]))) }) },
         { stroke: dim, grid, ticks: { show: false }, size: 82, values: (u, ticks) => ticks.map(say) },
       ],
       series: [
