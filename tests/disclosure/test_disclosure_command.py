@@ -111,6 +111,27 @@ def test_a_period_is_published_once_and_then_superseded_restated_withdrawn(desk:
 
 
 @pytest.mark.usefixtures("released")
+def test_the_crosswalk_and_the_sci_score_are_told_from_the_sealed_figure(desk: Path) -> None:
+    assert run("disclosure", "publish", "--period", "2026Q3", "--lake", "lake").exit_code == 0
+    plain = json.loads(run("disclosure", "show", "summary@1", "--json").output)
+    told = json.loads(run("disclosure", "show", "summary@1", "--json", "--sci").output)
+    score = told.pop("sci")
+    assert told == plain
+    headline = plain["columns"]["ghg_location"]["exact"]
+    assert float(score["score"]["exact"]) == pytest.approx(float(headline), rel=1e-14)
+    assert float(score["tokens_per_inference"]["input"]) > 0
+    shown = run("disclosure", "show", "summary@1", "--sci")
+    assert f"{score['score']['value']} gCO2e / inference" in lines(shown)
+    rows = json.loads(run("disclosure", "crosswalk", "summary@1", "--target", "cdp", "--json").output)
+    assert {row["target"] for row in rows} == {"cdp"}
+    figure = next(row for row in rows if row["point"] == "SC4.2a, total emissions per unit")
+    millions = plain["columns"]["ghg_location"]["per_1000000"]
+    assert figure["value"] == f"{millions} kgCO2e / 1,000,000"
+    assert figure["status"] == "unverified"
+    assert "UNVERIFIED" in lines(run("disclosure", "crosswalk", "--target", "esrs_revised"))
+
+
+@pytest.mark.usefixtures("released")
 def test_a_changed_digit_is_found_by_both_checks(desk: Path) -> None:
     assert run("disclosure", "publish", "--period", "2026Q3", "--lake", "lake").exit_code == 0
     path = desk / "disclosures/2026Q3/summary@1/disclosure.json"
@@ -131,6 +152,7 @@ def test_a_changed_digit_is_found_by_both_checks(desk: Path) -> None:
         (("disclosure", "show", "summary@7"), "is not in the ledger; there are: none"),
         (("disclosure", "verify", "summary@1", "--head", "x"), "it is LINE:SHA256"),
         (("disclosure", "as-of", "yesterday"), "is not an ISO day"),
+        (("disclosure", "crosswalk", "--target", "moon"), "allowed: esrs_set1, esrs_revised, vsme, cdp, sci"),
         (("disclosure", "supersede", "summary@7", "--lake", "lake", "--reason", "x"), "not in the ledger"),
     ],
 )

@@ -62,7 +62,7 @@ def test_a_person_can_check_the_sums_in_the_workbook() -> None:
     with zipfile.ZipFile(io.BytesIO(workbook.written(document()))) as archive:
         sheet = archive.read("xl/worksheets/sheet1.xml").decode()
         names = re.findall(r'<sheet name="(\w+)"', archive.read("xl/workbook.xml").decode())
-    assert names == ["Disclosure", "Method", "Sources", "Evidence", "Bridge"]
+    assert names == ["Disclosure", "Method", "Sources", "Evidence", "Bridge", "Crosswalk"]
     formulas = dict(re.findall(r"<f>([^<]+)</f><v>([^<]+)</v>", sheet))
     assert list(formulas) == ["C16+C17", "C12*Evidence!B3/1000"]
     values = dict(re.findall(r'<c r="(C\d+)"[^>]*><v>([^<]+)</v>', sheet))

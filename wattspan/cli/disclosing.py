@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from wattspan.config import ConfigError, DisclosureSection, load_config
-from wattspan.disclosure import Limits, canonical, refusals
+from wattspan.disclosure import Limits, canonical, refusals, sci
 from wattspan.disclosure.aggregate import AggregateError, Aggregates, aggregate
 from wattspan.disclosure.book import Book, BookError, Published
 from wattspan.disclosure.cells import CellsError
 from wattspan.disclosure.columns import statement
 from wattspan.disclosure.contracts import Contract, ContractError, read_contracts
 from wattspan.disclosure.figure import GapRule, NoFigureError, reckon
-from wattspan.disclosure.folder import BRIDGE, STATEMENT, FolderError
+from wattspan.disclosure.folder import FolderError, read_files, read_sealed
 from wattspan.disclosure.keys import KeyFileError, SigningKey
 from wattspan.disclosure.ledger import LedgerError
 from wattspan.disclosure.prepare import (
@@ -26,8 +26,8 @@ from wattspan.disclosure.prepare import (
     sealed_of,
     subject_of,
 )
-from wattspan.disclosure.render import csv_file, page, pdf, workbook
 from wattspan.disclosure.render.document import Document
+from wattspan.disclosure.render.published import document_of
 from wattspan.disclosure.subject import ChangeClass, Feature, Issuer, Method, Period, PeriodError
 from wattspan.disclosure.support import Column
 from wattspan.disclosure.support_lake import supported_by_lake
@@ -35,12 +35,6 @@ from wattspan.lake.disk import LakeError
 from wattspan.lake.reader import open_snapshot
 from wattspan.methodology import Edition, EditionError, editions
 
-RENDERINGS: Final[dict[str, Callable[[Document], bytes]]] = {
-    "xlsx": workbook.written,
-    "pdf": pdf.written,
-    "csv": csv_file.written,
-    "html": page.written,
-}
 FAULTS: Final = (
     AggregateError,
     BookError,
@@ -172,24 +166,13 @@ class Desk:
 
     def document(self, published: Published) -> Document:
         """A published disclosure as readers meet it. Raises FolderError."""
-        folder = self.book.folder(published.id)
-        try:
-            content = canonical.read((folder / STATEMENT).read_bytes(), STATEMENT)
-            bridge = folder / BRIDGE
-            changed = canonical.read(bridge.read_bytes(), BRIDGE) if bridge.exists() else None
-        except OSError as error:
-            raise FolderError(f"{published.id}: {STATEMENT} cannot be read: {error.strerror}") from error
-        return Document(
-            content=content,
-            manifest_sha256=published.manifest_sha256,
-            ledger_line=published.entry.seq,
-            key=published.entry.key,
-            published=published.entry.recorded_at,
-            status=published.status,
-            status_reason=published.reason,
-            replaced_by=published.replaced_by,
-            bridge=changed,
-        )
+        return document_of(self.book, published)
+
+    def with_sci(self, document: Document) -> Document:
+        """With its SCI report; tokens come from the sealed rows. Raises FolderError, CellsError."""
+        _, sealed, _ = read_sealed(read_files(self.book.folder(document.id)))
+        tokens = sci.tokens_per_inference(sealed.cells, sealed.requests)
+        return replace(document, sci=sci.report(document.columns, tokens))
 
     def _limits(self) -> Limits:
         section = self.settings.disclosure

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -144,31 +144,43 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print the sealed JSON.")] = False,
     render: Annotated[str | None, typer.Option(help="Write a rendering: xlsx, pdf, csv or html.")] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="File of the rendering.")] = None,
+    with_sci: Annotated[
+        bool, typer.Option("--sci", help="With the SCI score and what its specification wants told.")
+    ] = False,
 ) -> None:
     """The 23 columns of a disclosure, its citation, or a rendering of it."""
     with opened(config, book) as desk:
         published = desk.book.get(disclosure_id)
         document = desk.document(published)
+        if with_sci:
+            document = desk.with_sci(document)
     if render is not None:
-        renderings: dict[str, Any] = _loaded().RENDERINGS
-        if render not in renderings:
-            fail(f"--render is {render!r}; allowed: {', '.join(renderings)}")
+        from wattspan.disclosure.render.published import RENDERINGS
+
+        if render not in RENDERINGS:
+            fail(f"--render is {render!r}; allowed: {', '.join(RENDERINGS)}")
         target = out or Path(f"{published.id.replace('/', '_')}.{render}")
         try:
-            target.write_bytes(renderings[render](document))
+            target.write_bytes(RENDERINGS[render].written(document))
         except OSError as error:
             fail(f"{target} cannot be written: {error.strerror}")
         console.print(f"wrote {target}", markup=False)
     elif cite:
         typer.echo(document.citation(_now().date()))
     elif as_json:
-        typer.echo(json.dumps(document.content, indent=2, ensure_ascii=False))
+        asked = {"sci": document.sci} if document.sci else {}
+        typer.echo(json.dumps({**document.content, **asked}, indent=2, ensure_ascii=False))
     else:
         table = Table("", "column", "value", "unit", "note")
         for line in document.lines():
             style = "bold" if line.key == "ghg_location" else ""
             table.add_row(str(line.number), line.title, line.value, line.unit, line.note, style=style)
         console.print(table)
+        if document.sci:
+            told = Table(show_header=False)
+            for name, text in document.sci_lines():
+                told.add_row(name, text)
+            console.print(told)
 
 
 @app.command()
@@ -200,6 +212,36 @@ def reproduce(disclosure_id: Name, book: BookFolder = None, config: ConfigFile =
         found = desk.book.reproduce(disclosure_id)
     _print_faults(found)
     console.print("the same to the last digit")
+
+
+@app.command()
+def crosswalk(
+    disclosure_id: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="A disclosure, as for show.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="One standard or form alone, such as esrs_set1 or cdp.")
+    ] = None,
+    book: BookFolder = None,
+    config: ConfigFile = None,
+    as_json: Json = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="The table of the documents.")] = False,
+) -> None:
+    """Which cell answers which point of ESRS E1, VSME, CDP, SCI, GHG Protocol and others; with an ID: values.
+
+    What is unverified says so. Points are named, texts of forms are not: those belong to their makers.
+    """
+    _loaded()
+    from wattspan.cli import crosswalking
+
+    if markdown:
+        typer.echo(crosswalking.markdown(), nl=False)
+        return
+    document = None
+    if disclosure_id is not None:
+        with opened(config, book) as desk:
+            document = desk.document(desk.book.get(disclosure_id))
+    crosswalking.show(document, target, as_json=as_json)
 
 
 @app.command("head")

@@ -19,6 +19,8 @@ def written(document: Document) -> bytes:
     writer.writerow(HEADER)
     for line in document.lines():
         writer.writerow([line.number, *(inert(cell) for cell in line[1:])])
+    for name, value in document.sci_lines():
+        writer.writerow(["", "sci", *map(inert, (name, value)), "", ""])
     return text.getvalue().encode()
 
 

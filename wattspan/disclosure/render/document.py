@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from wattspan.disclosure import sci
 from wattspan.disclosure.columns import NOT_AVAILABLE, definitions
 
 BOUNDARY_NAMES: Final[Mapping[str, str]] = {
@@ -69,6 +70,8 @@ class Document:
     replaced_by: str = ""
     bridge: Mapping[str, Any] | None = None
     """`bridge.json`, where there is one."""
+    sci: Mapping[str, Any] | None = None
+    """The report of the SCI score (`disclosure.sci`), where it is asked for."""
 
     @property
     def columns(self) -> Mapping[str, Any]:
@@ -93,6 +96,10 @@ class Document:
             value, unit, note = _READERS[definition["key"]](self)
             lines.append(Line(definition["no"], definition["key"], definition["title"], value, unit, note))
         return lines
+
+    def sci_lines(self) -> list[tuple[str, str]]:
+        """The report of the SCI score as names and texts; [] where it is not asked for."""
+        return sci.lines(self.sci) if self.sci else []
 
     def citation(self, retrieved: dt.date | None = None) -> str:
         """One paragraph that can be quoted; research: disclosure 7.5."""

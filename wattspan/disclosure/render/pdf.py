@@ -29,6 +29,8 @@ def written(document: Document) -> bytes:
     pdf.table_page()
     pdf.method_page()
     pdf.sources_page()
+    if document.sci:
+        pdf.sci_page()
     return bytes(pdf.output())
 
 
@@ -53,7 +55,7 @@ class _Pdf(FPDF):
         self.set_y(-14)
         self._font(7, color=_SOFT)
         self.cell(150, 4, f"{self.document.id}   sha256:{self.document.manifest_sha256}")
-        self.cell(0, 4, f"{self.page_no()} / 4", align="R")
+        self.cell(0, 4, f"{self.page_no()} / {5 if self.document.sci else 4}", align="R")
 
     def _font(self, size: float, *, bold: bool = False, color: tuple[int, int, int] = _INK) -> None:
         self.set_font("Roboto", "B" if bold else "", size)
@@ -284,6 +286,21 @@ class _Pdf(FPDF):
             f"{self.document.published}. A signature proves who and when, not that an estimate is right.",
             5,
         )
+
+    def sci_page(self) -> None:
+        """The SCI score and what its specification wants told beside it."""
+        self._page("SCI score")
+        self.set_draw_color(214, 222, 218)
+        for name, text in self.document.sci_lines():
+            y = self.get_y()
+            self.set_y(y + 1.2)
+            self._font(9, color=_SOFT)
+            self.cell(46, 4.6, name)
+            self._font(9.5)
+            self.multi_cell(0, 4.6, text, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+            y = self.get_y() + 1.2
+            self.line(self.l_margin, y, self.l_margin + self.epw, y)
+            self.set_y(y)
 
     def _waterfall(self, name: str, unit: str, shapes: Sequence[Bar]) -> None:
         self._font(8.5, bold=True)

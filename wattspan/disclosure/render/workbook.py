@@ -15,7 +15,9 @@ from typing import Any, Final
 
 import xlsxwriter
 
+from wattspan.disclosure.answers import CELLS
 from wattspan.disclosure.columns import NOT_AVAILABLE
+from wattspan.disclosure.crosswalk import FORMS, STATUSES, placed
 from wattspan.disclosure.render.document import CAUSE_NAMES, MIX_NAMES, Document
 
 _PAPER_A4: Final = 9
@@ -48,6 +50,9 @@ def written(document: Document) -> bytes:
     sheets.sources()
     sheets.evidence()
     sheets.bridge()
+    sheets.crosswalk()
+    if document.sci:
+        sheets.sci()
     book.close()
     return out.getvalue()
 
@@ -209,6 +214,33 @@ class _Sheets:
             total = float(Decimal(step["after"]))
             sheet.write_formula(last + 1, 1, f"=SUM(B{first + 1}:B{last + 1})", self.number, total)
             row = last + 4
+
+    def crosswalk(self) -> None:
+        """Which cell answers which point of which standard or form, and how sure that is."""
+        widths = (30, 36, 30, 34, 36, 40)
+        sheet = self._sheet("Crosswalk", "Where the cells go", widths)
+        self._header(sheet, 2, ("standard or form", "point", "our cell", "value", "how", "how sure"))
+        sheet.freeze_panes(3, 0)
+        for row, (place, value) in enumerate(placed(self.document), start=3):
+            texts = (
+                place.target.name,
+                f"{place.point}: {place.about}",
+                CELLS[place.cell].title,
+                value,
+                FORMS[place.form],
+                f"{STATUSES[place.status]}; {place.source}",
+            )
+            sheet.set_row(row, _height(texts, widths))
+            for column, text in enumerate(texts):
+                sheet.write_string(row, column, text, self.note if column > 3 else self.text)
+
+    def sci(self) -> None:
+        """The SCI score and what its specification wants told beside it."""
+        sheet = self._sheet("SCI", "SCI score", (34, 110))
+        for row, (name, text) in enumerate(self.document.sci_lines(), start=2):
+            sheet.set_row(row, _height((name, text), (34, 110)))
+            sheet.write_string(row, 0, name, self.text)
+            sheet.write_string(row, 1, text, self.text)
 
 
 def _height(texts: Sequence[str], widths: Sequence[int]) -> float:
