@@ -10,13 +10,20 @@ _ML = ((1e-3, "µL"), (1.0, "mL"), (1e3, "L"), (1e6, "m³"))
 
 
 def digits(value: float, significant: int = 3) -> str:
-    """`value` with so many significant digits and thin groups of thousands: 0.334, 12.5, 1,204."""
+    """`value` with at least so many significant digits, whole numbers whole: 0.334, 12.5, 1,204."""
     if not math.isfinite(value):
         return "–"
     if value == 0:
         return "0"
     places = max(0, significant - 1 - math.floor(math.log10(abs(value))))
     return f"{value:,.{places}f}"
+
+
+def rounded(value: float, significant: int = 3) -> float:
+    """`value` to so many significant digits, also above its point: 10,188 is 10,000 by two."""
+    if value == 0 or not math.isfinite(value):
+        return value
+    return round(value, significant - 1 - math.floor(math.log10(abs(value))))
 
 
 def _scaled(value: float, units: tuple[tuple[float, str], ...]) -> tuple[float, str]:
@@ -27,15 +34,15 @@ def _scaled(value: float, units: tuple[tuple[float, str], ...]) -> tuple[float, 
 def _text(value: float, units: tuple[tuple[float, str], ...]) -> str:
     if not math.isfinite(value):
         return "–"
-    size, name = _scaled(value, units)
-    return f"{digits(value / size)} {name}"
+    size, name = _scaled(rounded(value), units)
+    return f"{digits(rounded(value / size))} {name}"
 
 
 def _band(low: float, high: float, central: float, units: tuple[tuple[float, str], ...]) -> str:
     if not math.isfinite(central):
         return "–"
-    size, name = _scaled(central, units)
-    return f"{digits(low / size, 2)}–{digits(high / size, 2)} {name}"
+    size, name = _scaled(rounded(central), units)
+    return f"{digits(rounded(low / size, 2), 2)}–{digits(rounded(high / size, 2), 2)} {name}"
 
 
 def energy(kwh: float) -> str:
@@ -66,3 +73,13 @@ def volume(millilitres: float) -> str:
 def times(factor: float) -> str:
     """A multiplicative spread: "×/÷ 6.1"."""
     return f"×/÷ {digits(factor, 2)}"
+
+
+def share(of_whole: float, places: int = 0) -> str:
+    """A share of a whole: "42 %"; what is little is not called nothing, and what is almost all not all."""
+    least = 10.0**-places
+    if 0 < of_whole * 100 < least:
+        return f"< {least:.{places}f} %"
+    if of_whole < 1 and of_whole * 100 > 100 - least:
+        return f"> {100 - least:.{places}f} %"
+    return f"{of_whole * 100:.{places}f} %"

@@ -38,7 +38,7 @@ def test_the_chain_from_tokens_to_grams():
     assert "× kWh per J 1/3.6e6 definition" in text
     assert "= energy 64.9 mWh" in text
     assert "= carbon 22.7 mgCO2e" in text
-    assert "90 % band of the energy: 11–393 mWh" in text
+    assert "90 % band of the energy: 11–390 mWh" in text
     assert "openai/gpt-5-mini, tier closed, edition 2026.11" in text
 
 

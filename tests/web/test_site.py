@@ -12,7 +12,6 @@ import pytest
 
 from tests.web.site_thread import EVIL, EVIL_TRACE, served
 from wattspan.lake.reader import open_snapshot
-from wattspan.web.overview import share_text
 from wattspan.web.pages import duration, marked
 from wattspan.web.server import ExposedError, checked_token
 
@@ -51,14 +50,6 @@ def test_texts_of_spans_are_escaped(site: str) -> None:
         text = get(site + page)[2]
         assert EVIL not in text
         assert "&lt;script&gt;window.hacked=1&lt;/script&gt;" in text, page
-
-
-@pytest.mark.parametrize(
-    ("share", "words"),
-    [(0.0, "0 %"), (0.0001, "less than 1 %"), (0.5, "50 %"), (0.99979, "more than 99 %"), (1.0, "100 %")],
-)
-def test_a_share_is_never_called_all_or_nothing_unless_it_is(share: float, words: str) -> None:
-    assert share_text(share) == words
 
 
 def test_code_in_our_own_words_is_set_as_code_and_the_rest_escaped() -> None:

@@ -172,10 +172,6 @@ def _classes(shares: dict[str, Share]) -> str:
     ranked = sorted(shares.items(), key=lambda item: -item[1].energy_kwh)
     whole_kwh = sum(share.energy_kwh for share in shares.values())
     return ", ".join(
-        f"{_percent(share.energy_kwh, whole_kwh)} {name} ({share.calls:,})" for name, share in ranked
+        f"{quantities.share(share.energy_kwh / whole_kwh if whole_kwh else 0.0)} {name} ({share.calls:,})"
+        for name, share in ranked
     )
-
-
-def _percent(part: float, whole: float) -> str:
-    share = 100 * part / whole if whole else 0.0
-    return "< 1 %" if 0 < share < 1 else f"{share:.0f} %"

@@ -199,15 +199,16 @@ def facts_of(rolled: RollUp, unknown: Sequence[Unknown]) -> Table:
         failed = f"; {count(whole.failed)} failed before they used tokens" if whole.failed else ""
         table.add_row(
             "coverage",
-            f"{whole.coverage:.1%} of {count(whole.calls - whole.failed)} calls have a figure{failed}",
+            f"{quantities.share(whole.coverage, 1)} of {count(whole.calls - whole.failed)} calls "
+            f"have a figure{failed}",
         )
     if whole.energy_kwh.central > 0:
         ranked = sorted(whole.energy_by_tier.items(), key=lambda item: -item[1])
-        shares = [f"{percent(kwh / whole.energy_kwh.central)} {tier}" for tier, kwh in ranked]
+        shares = [f"{quantities.share(kwh / whole.energy_kwh.central)} {tier}" for tier, kwh in ranked]
         table.add_row("evidence", f"{', '.join(shares)} (of the energy)")
     if whole.is_sampled:
         scaled = {how: calls for how, calls in whole.calls_by_sampling.items() if how != "all"}
-        told = ", ".join(f"{percent(calls / whole.calls)} {how}" for how, calls in scaled.items())
+        told = ", ".join(f"{quantities.share(calls / whole.calls)} {how}" for how, calls in scaled.items())
         table.add_row(
             "sampling",
             f"{told}: {whole.recorded:,} recorded calls stand for {count(whole.calls)}; bands widened",
@@ -223,7 +224,7 @@ def facts_of(rolled: RollUp, unknown: Sequence[Unknown]) -> Table:
 
 def _unknown(one: Unknown, whole: Group) -> Text:
     energy = (
-        f", {percent(one.energy_kwh / whole.energy_kwh.central)} of the energy"
+        f", {quantities.share(one.energy_kwh / whole.energy_kwh.central)} of the energy"
         if one.energy_kwh and whole.energy_kwh.central
         else ""
     )
@@ -269,12 +270,7 @@ def count(number: float) -> str:
 def bar(share: float) -> str:
     """A share as a bar and a number."""
     filled = round(share * _BAR)
-    return f"{'▇' * filled}{' ' * (filled < _BAR)}{percent(share)}"
-
-
-def percent(share: float) -> str:
-    """A share; what is there is never 0 %."""
-    return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
+    return f"{'▇' * filled}{' ' * (filled < _BAR)}{quantities.share(share)}"
 
 
 def plain(text: str) -> str:

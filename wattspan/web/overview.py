@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from wattspan import quantities
 from wattspan.lake.reader import Snapshot
 from wattspan.views.dimensions import label
 from wattspan.views.flame_merge import Period
@@ -98,13 +99,6 @@ def _question(by: tuple[str, ...], period: Period) -> Question:
     return Question(by=by, start_unix_ns=period.start_unix_ns, end_unix_ns=period.end_unix_ns)
 
 
-def share_text(share: float) -> str:
-    """A share as a person reads it; what is little is not called nothing, and what is almost all not all."""
-    if 0 < share < 0.01:
-        return "less than 1 %"
-    return "more than 99 %" if 0.99 < share < 1 else f"{share * 100:.0f} %"
-
-
 def _seconds(text: str) -> int:
     moment = dt.datetime.fromisoformat(text)
     return int((moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp())
@@ -133,7 +127,7 @@ def _unknowns(by_feature: RollUp, by_model: RollUp, by_region: RollUp) -> list[U
         models = [group.key[0] for group in by_model.groups if "unknown" in group.energy_by_tier][:4]
         found.append(
             Unknown(
-                f"{share_text(vague / whole.energy_kwh.central)} of the energy is of unknown models: "
+                f"{quantities.share(vague / whole.energy_kwh.central)} of the energy is of unknown models: "
                 + ", ".join(label("model", model) for model in models),
                 "Declare what serves them under `deployments:`; `wattspan models show NAME` has near names.",
             )
@@ -145,7 +139,8 @@ def _unknowns(by_feature: RollUp, by_model: RollUp, by_region: RollUp) -> list[U
         share = sum(group.energy_kwh.central for group in world) / whole.energy_kwh.central
         found.append(
             Unknown(
-                f"{share_text(share)} of the energy has no known region and takes the world's mean grid",
+                f"{quantities.share(share)} of the energy has no known region and takes the "
+                "world's mean grid",
                 "Set cloud.region on the client span, or write a rule under `regions:`.",
             )
         )
@@ -153,7 +148,7 @@ def _unknowns(by_feature: RollUp, by_model: RollUp, by_region: RollUp) -> list[U
     if unmapped and whole.calls:
         found.append(
             Unknown(
-                f"{share_text(unmapped[0].calls / whole.calls)} of the calls belong to no feature",
+                f"{quantities.share(unmapped[0].calls / whole.calls)} of the calls belong to no feature",
                 "Write rules under `features:`: by service, route, root span or an attribute.",
             )
         )

@@ -22,7 +22,7 @@ from wattspan.views.period import read_period
 from wattspan.views.rollup import RollUp
 from wattspan.views.traces import ORDERS, TraceFilter, TracePage, list_traces, trace_rows
 from wattspan.web import comparisons
-from wattspan.web.overview import SHOWN, Overview, share_text
+from wattspan.web.overview import SHOWN, Overview
 from wattspan.web.span_chain import explain_row
 
 PAGE_ROWS: Final = 50
@@ -106,12 +106,12 @@ def overview_page(snapshot: Snapshot, found: Overview, words: str) -> dict[str, 
         "requests": f"{whole.requests.completed:,.0f}" if whole.requests else "",
         "cost": money(whole.cost_usd) if whole.with_cost else "",
         "tokens": f"{whole.tokens['input_tokens'] + whole.tokens['output_tokens']:,.0f}",
-        "coverage": "" if whole.coverage is None else share_text(whole.coverage),
+        "coverage": "" if whole.coverage is None else quantities.share(whole.coverage, 1),
         "tiers": [
             {
                 "name": name.replace("_", " "),
                 "meaning": TIERS.get(name, ""),
-                "share": share_text(kwh / energy.central) if energy.central else "",
+                "share": quantities.share(kwh / energy.central) if energy.central else "",
                 "width": f"{100 * kwh / energy.central:.2f}" if energy.central else "0",
             }
             for name, kwh in tiers

@@ -13,6 +13,11 @@ export function digits(value, significant = 3) {
   });
 }
 
+// So many significant digits, also above the point: 10188 is 10000 by two.
+function rounded(value, significant = 3) {
+  return Number.isFinite(value) && value !== 0 ? Number(value.toPrecision(significant)) : value;
+}
+
 function unitFor(value, units) {
   let found = units[0];
   for (const unit of units) if (Math.abs(value) >= unit[0]) found = unit;
@@ -22,13 +27,13 @@ function unitFor(value, units) {
 function scaled(value, units) {
   if (!Number.isFinite(value)) return "–";
   if (value === 0) return `0 ${units === GRAMS ? "g" : units === WH ? "Wh" : "s"}`;
-  const [size, name] = unitFor(value, units);
-  return `${digits(value / size)} ${name}`;
+  const [size, name] = unitFor(rounded(value), units);
+  return `${digits(rounded(value / size))} ${name}`;
 }
 
 function scaledBand(low, high, central, units) {
-  const [size, name] = unitFor(central, units);
-  return `${digits(low / size, 2)}–${digits(high / size, 2)} ${name}`;
+  const [size, name] = unitFor(rounded(central), units);
+  return `${digits(rounded(low / size, 2), 2)}–${digits(rounded(high / size, 2), 2)} ${name}`;
 }
 
 function seconds(ns) {
