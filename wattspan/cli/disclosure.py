@@ -11,9 +11,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from wattspan.cli.console import BAD_INPUT, console, errors, fail
+from wattspan.cli.console import BAD_INPUT, console, errors, fail, plain_table, print_whole
 
 if TYPE_CHECKING:
     from wattspan.cli.disclosing import Desk
@@ -171,16 +170,16 @@ def show(
         asked = {"sci": document.sci} if document.sci else {}
         typer.echo(json.dumps({**document.content, **asked}, indent=2, ensure_ascii=False))
     else:
-        table = Table("", "column", "value", "unit", "note")
+        table = plain_table("", "column", "value", "unit", "note")
         for line in document.lines():
             style = "bold" if line.key == "ghg_location" else ""
             table.add_row(str(line.number), line.title, line.value, line.unit, line.note, style=style)
-        console.print(table)
+        print_whole(table)
         if document.sci:
-            told = Table(show_header=False)
+            told = plain_table()
             for name, text in document.sci_lines():
                 told.add_row(name, text)
-            console.print(told)
+            print_whole(told)
 
 
 @app.command()
@@ -298,7 +297,7 @@ def _list(config: Path | None, book: Path | None, at: dt.datetime | None, as_jso
     if not rows:
         console.print("nothing is published; `wattspan disclosure publish` does so")
         return
-    table = Table("id", "kgCO2e / 1,000", "95 %", "kWh / 1,000", "status", "published")
+    table = plain_table("id", "kgCO2e / 1,000", "95 %", "kWh / 1,000", "status", "published")
     for published, columns in rows:
         table.add_row(
             published.id,
@@ -308,7 +307,7 @@ def _list(config: Path | None, book: Path | None, at: dt.datetime | None, as_jso
             published.status,
             published.entry.recorded_at[:10],
         )
-    console.print(table)
+    print_whole(table)
 
 
 def _print_faults(lines: list[str]) -> None:
