@@ -18,6 +18,8 @@ from wattspan.disclosure.figure import GapRule, NoFigureError, reckon
 from wattspan.disclosure.folder import FolderError, read_files, read_sealed
 from wattspan.disclosure.keys import KeyFileError, SigningKey
 from wattspan.disclosure.ledger import LedgerError
+from wattspan.disclosure.pact.rendering import PactError, written
+from wattspan.disclosure.pact.terms import terms_of
 from wattspan.disclosure.prepare import (
     bridge_files,
     environment,
@@ -47,6 +49,7 @@ FAULTS: Final = (
     LakeError,
     LedgerError,
     NoFigureError,
+    PactError,
     PeriodError,
     canonical.CanonicalError,
 )
@@ -173,6 +176,10 @@ class Desk:
         _, sealed, _ = read_sealed(read_files(self.book.folder(document.id)))
         tokens = sci.tokens_per_inference(sealed.cells, sealed.requests)
         return replace(document, sci=sci.report(document.columns, tokens))
+
+    def pact(self, published: Published) -> bytes:
+        """A disclosure's footprint as a file. Raises FolderError, CellsError, PactError."""
+        return written(self.book, published, terms_of(self.settings.disclosure))
 
     def _limits(self) -> Limits:
         section = self.settings.disclosure

@@ -141,7 +141,9 @@ def show(
     config: ConfigFile = None,
     cite: Annotated[bool, typer.Option("--cite", help="One paragraph to quote.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the sealed JSON.")] = False,
-    render: Annotated[str | None, typer.Option(help="Write a rendering: xlsx, pdf, csv or html.")] = None,
+    render: Annotated[
+        str | None, typer.Option(help="Write a rendering: xlsx, pdf, csv, html or pact (a PACT footprint).")
+    ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="File of the rendering.")] = None,
     with_sci: Annotated[
         bool, typer.Option("--sci", help="With the SCI score and what its specification wants told.")
@@ -156,11 +158,14 @@ def show(
     if render is not None:
         from wattspan.disclosure.render.published import RENDERINGS
 
-        if render not in RENDERINGS:
-            fail(f"--render is {render!r}; allowed: {', '.join(RENDERINGS)}")
-        target = out or Path(f"{published.id.replace('/', '_')}.{render}")
+        if render not in (*RENDERINGS, "pact"):
+            fail(f"--render is {render!r}; allowed: {', '.join(RENDERINGS)}, pact")
+        ending = "pact.json" if render == "pact" else render
+        target = out or Path(f"{published.id.replace('/', '_')}.{ending}")
+        with opened(config, book) as desk:
+            data = desk.pact(published) if render == "pact" else RENDERINGS[render].written(document)
         try:
-            target.write_bytes(RENDERINGS[render].written(document))
+            target.write_bytes(data)
         except OSError as error:
             fail(f"{target} cannot be written: {error.strerror}")
         console.print(f"wrote {target}", markup=False)
