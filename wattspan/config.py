@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from wattspan.lake.spans import SpanSource
 
 
-OF_OTHER_COMMANDS: Final = ("gateway", "web")
+OF_OTHER_COMMANDS: Final = ("gateway", "web", "pact")
 """Sections that only one command reads: the file of that command serves all others too."""
 
 
