@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.web.published_book import write_book
 from tests.web.site_thread import served, write_lake
 
 
@@ -16,6 +17,13 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def site(lake: Path) -> Iterator[str]:
-    with served(lake) as address:
+def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("published") / "disclosures"
+    write_book(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def site(lake: Path, book: Path) -> Iterator[str]:
+    with served(lake, book=book) as address:
         yield address

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.web.site_thread import EVIL, EVIL_TRACE
+from tests.web.published_book import HOSTILE, SECOND
+from tests.web.site_thread import EVIL, EVIL_TRACE, served
 from wattspan.lake.reader import open_snapshot
 from wattspan.views.flame import flame
 from wattspan.views.flame_source import draw_trace
@@ -93,7 +94,11 @@ def test_every_page_is_drawn_within_its_width_without_the_network(
     chromium: Any, site: str, trace: str, scheme: str, viewport: dict[str, int]
 ) -> None:
     visit = Visit(chromium, viewport=viewport, color_scheme=scheme)
-    for path in ("/", "/traces", f"/traces/{trace}", "/flame", "/models", "/methodology", "/disclosures"):
+    of_disclosures = (
+        "/disclosures", f"/disclosures/{SECOND}", f"/disclosures/{SECOND}/days/2026-07-02",
+        f"/disclosures/{HOSTILE}", "/methodology/2026.11",
+    )  # fmt: skip
+    for path in ("/", "/traces", f"/traces/{trace}", "/flame", "/models", "/methodology", *of_disclosures):
         visit.page.goto(site + path)
         if path in {"/flame", f"/traces/{trace}"}:
             visit.page.wait_for_selector("section.flame[data-state=drawn]")
@@ -194,6 +199,52 @@ def test_nothing_from_a_span_runs_or_is_html(visit: Visit, site: str) -> None:
         assert page.locator("img").count() == 0, path
     assert visit.wrong == []
     assert visit.outside == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_disclosure_is_verified_and_reproduced_from_the_keyboard(
+    chromium: Any, lake: Path, book: Path, scheme: str
+) -> None:
+    visit = Visit(chromium, color_scheme=scheme)
+    with served(lake, book=book) as own:
+        page = visit.page
+        page.goto(f"{own}/disclosures")
+        page.get_by_role("link", name="Ticket summary").first.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/disclosures/**")
+        assert page.locator(".figure b").first.inner_text().endswith("kgCO₂e")
+        for button, said in (
+            ("Verify", "Verified: every byte is as it was signed, and the ledger is whole"),
+            ("Reproduce", "Reproduced: the same to the last digit"),
+        ):
+            page.get_by_role("button", name=button).focus()
+            page.keyboard.press("Enter")
+            result = page.get_by_role("status")
+            playwright.expect(result).to_contain_text(said)
+            assert page.url.endswith("#check")
+            assert result.locator("li.bad").count() == 0
+        assert result.locator("li").count() == 1
+        bars = page.locator("svg.bridge rect")
+        assert bars.count() > 4
+        fills = page.evaluate(
+            "[...document.querySelectorAll('svg.bridge rect')].map((r) => getComputedStyle(r).fill)"
+        )
+        assert "rgb(0, 0, 0)" not in fills
+        with page.expect_download() as download:
+            page.get_by_role("link", name="workbook").click()
+        assert download.value.suggested_filename.endswith(".xlsx")
+    assert visit.wrong == []
+    assert visit.outside == []
+    visit.context.close()
+
+
+def test_nothing_from_a_disclosure_runs_or_is_html(visit: Visit, site: str) -> None:
+    for path in ("/disclosures", f"/disclosures/{HOSTILE}", f"/disclosures/{HOSTILE}/days/2026-07-02"):
+        visit.page.goto(site + path)
+        assert visit.page.evaluate("window.hacked") is None, path
+        assert visit.page.locator("img").count() == 0, path
+        assert "onerror" in visit.page.inner_text("body"), path
+    assert visit.wrong == []
 
 
 def test_the_mailed_file_opens_without_a_network_and_runs_nothing_from_a_span(

@@ -10,6 +10,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import pytest
 
+from tests.web.published_book import SECOND
 from tests.web.site_thread import EVIL, EVIL_TRACE, served
 from wattspan.lake.reader import open_snapshot
 from wattspan.web.pages import duration, marked
@@ -34,7 +35,8 @@ def get(address: str, method: str = "GET", **headers: str) -> tuple[int, dict[st
 
 
 def test_every_page_answers_with_a_strict_policy_and_no_inline_script(site: str) -> None:
-    for page in (*PAGES, f"/traces/{EVIL_TRACE}", f"/traces/{EVIL_TRACE}/spans/{2:016x}"):
+    shown = (f"/traces/{EVIL_TRACE}", f"/traces/{EVIL_TRACE}/spans/{2:016x}", f"/disclosures/{SECOND}")
+    for page in (*PAGES, *shown, f"/disclosures/{SECOND}/days/2026-07-02"):
         status, headers, text = get(site + page)
         assert status == 200, page
         policy = headers["Content-Security-Policy"]

@@ -11,8 +11,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
-from wattspan.cli.console import BAD_INPUT, console, errors, fail, plain_table, print_whole
+from wattspan.cli.console import BAD_INPUT, console, errors, fail
 
 if TYPE_CHECKING:
     from wattspan.cli.disclosing import Desk
@@ -141,9 +142,7 @@ def show(
     config: ConfigFile = None,
     cite: Annotated[bool, typer.Option("--cite", help="One paragraph to quote.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the sealed JSON.")] = False,
-    render: Annotated[
-        str | None, typer.Option(help="Write a rendering: xlsx, pdf, csv, html or pact (a PACT footprint).")
-    ] = None,
+    render: Annotated[str | None, typer.Option(help="Write a rendering: xlsx, pdf, csv or html.")] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="File of the rendering.")] = None,
     with_sci: Annotated[
         bool, typer.Option("--sci", help="With the SCI score and what its specification wants told.")
@@ -158,14 +157,11 @@ def show(
     if render is not None:
         from wattspan.disclosure.render.published import RENDERINGS
 
-        if render not in (*RENDERINGS, "pact"):
-            fail(f"--render is {render!r}; allowed: {', '.join(RENDERINGS)}, pact")
-        ending = "pact.json" if render == "pact" else render
-        target = out or Path(f"{published.id.replace('/', '_')}.{ending}")
-        with opened(config, book) as desk:
-            data = desk.pact(published) if render == "pact" else RENDERINGS[render].written(document)
+        if render not in RENDERINGS:
+            fail(f"--render is {render!r}; allowed: {', '.join(RENDERINGS)}")
+        target = out or Path(f"{published.id.replace('/', '_')}.{render}")
         try:
-            target.write_bytes(data)
+            target.write_bytes(RENDERINGS[render].written(document))
         except OSError as error:
             fail(f"{target} cannot be written: {error.strerror}")
         console.print(f"wrote {target}", markup=False)
@@ -175,16 +171,16 @@ def show(
         asked = {"sci": document.sci} if document.sci else {}
         typer.echo(json.dumps({**document.content, **asked}, indent=2, ensure_ascii=False))
     else:
-        table = plain_table("", "column", "value", "unit", "note")
+        table = Table("", "column", "value", "unit", "note")
         for line in document.lines():
             style = "bold" if line.key == "ghg_location" else ""
             table.add_row(str(line.number), line.title, line.value, line.unit, line.note, style=style)
-        print_whole(table)
+        console.print(table)
         if document.sci:
-            told = plain_table()
+            told = Table(show_header=False)
             for name, text in document.sci_lines():
                 told.add_row(name, text)
-            print_whole(told)
+            console.print(told)
 
 
 @app.command()
@@ -302,7 +298,7 @@ def _list(config: Path | None, book: Path | None, at: dt.datetime | None, as_jso
     if not rows:
         console.print("nothing is published; `wattspan disclosure publish` does so")
         return
-    table = plain_table("id", "kgCO2e / 1,000", "95 %", "kWh / 1,000", "status", "published")
+    table = Table("id", "kgCO2e / 1,000", "95 %", "kWh / 1,000", "status", "published")
     for published, columns in rows:
         table.add_row(
             published.id,
@@ -312,7 +308,7 @@ def _list(config: Path | None, book: Path | None, at: dt.datetime | None, as_jso
             published.status,
             published.entry.recorded_at[:10],
         )
-    print_whole(table)
+    console.print(table)
 
 
 def _print_faults(lines: list[str]) -> None:

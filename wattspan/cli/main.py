@@ -21,7 +21,6 @@ from wattspan.cli import (
     import_,
     lake,
     models,
-    pact,
     regions,
     report,
     serve,
@@ -69,7 +68,6 @@ app.add_typer(models.app, name="models")
 app.add_typer(edition.app, name="edition")
 app.add_typer(disclosure.app, name="disclosure")
 app.add_typer(disclosure.keys, name="key")
-app.add_typer(pact.app, name="pact")
 app.command("report")(report.report)
 app.command("top")(top.top)
 app.command("regions")(regions.regions)

@@ -7,26 +7,24 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from wattspan.disclosure import canonical, envelope
-from wattspan.disclosure.comparison import Previous
-from wattspan.disclosure.figure import Sealed
+from wattspan.disclosure.columns import statement
+from wattspan.disclosure.figure import Sealed, reckon
 from wattspan.disclosure.folder import (
-    ENVIRONMENT,
     MANIFEST,
     SIGNATURE,
     STATEMENT,
-    Content,
     FolderError,
-    input_files,
+    files_of,
     manifest_of,
     read_files,
     write_folder,
 )
-from wattspan.disclosure.keys import SigningKey
+from wattspan.disclosure.keys import PublicKey, SigningKey
 from wattspan.disclosure.ledger import FILE, Entry, Ledger, LedgerError
-from wattspan.disclosure.reproduce import differences, reckoned_files
+from wattspan.disclosure.reproduce import differences
 from wattspan.disclosure.subject import Subject
 
 PUBLISHING: Final = ("publish", "supersede", "restate")
@@ -50,6 +48,15 @@ class Published:
     """Why it is not active; "" where it is."""
     replaced_by: str
     """Id of the one that took its place; "" for none."""
+
+
+class Check(NamedTuple):
+    """One thing that was looked at."""
+
+    name: str
+    """What has to be so."""
+    problems: tuple[str, ...] = ()
+    """What is wrong, a line each; () where it is so."""
 
 
 class Book:
@@ -114,42 +121,35 @@ class Book:
         now: dt.datetime,
         *,
         environment: str,
-        previous: Previous | None = None,
         extra: Mapping[str, bytes] | None = None,
         supersedes: str = "",
     ) -> Published:
-        """Freeze, sign and record a disclosure.
+        """Freeze, sign and record a disclosure; `extra`: further files (a bridge).
 
-        `previous`: the figure before, which it is compared with; `extra`: further files (factor tables).
         `supersedes`: the id it takes the place of: withdrawn where the change is an error correction, else
         superseded. Raises FolderError, LedgerError, NoFigureError or BookError; then nothing was published.
         """
         with self.ledger.locked():
             self.ledger.mend()
-            content = Content(subject, sealed, previous)
-            return self._publish(content, key, now, environment, extra or {}, supersedes)
+            return self._publish(subject, sealed, key, now, environment, extra or {}, supersedes)
 
     def _publish(
         self,
-        content: Content,
+        subject: Subject,
+        sealed: Sealed,
         key: SigningKey,
         now: dt.datetime,
         environment: str,
         extra: Mapping[str, bytes],
         supersedes: str,
     ) -> Published:
-        subject = content.subject
         if any(p.id == subject.id for p in self.published()):
             raise BookError(f"{subject.id} is published already: another publisher was faster; run it again")
         old = self.get(supersedes) if supersedes else None
         if old is not None and old.status != "active":
             raise BookError(f"{old.id} is {old.status} already; name the active edition")
-        files = {
-            **input_files(content),
-            **reckoned_files(content),
-            ENVIRONMENT: environment.encode(),
-            **extra,
-        }
+        made = statement(subject, reckon(sealed, subject.feature.key))
+        files = {**files_of(subject, sealed, made, environment), **extra}
         manifest = manifest_of(files)
         digest = canonical.sha256(manifest)
         predicate = {"id": subject.id, "class": subject.change.kind}
@@ -158,13 +158,13 @@ class Book:
         write_folder(
             folder, {**files, MANIFEST: manifest, SIGNATURE: envelope.signed(digest, predicate, key)}
         )
-        recorded: dict[str, Any] = {"id": subject.id, "manifest": digest, "class": subject.change.kind}
+        content: dict[str, Any] = {"id": subject.id, "manifest": digest, "class": subject.change.kind}
         kind: Any = "publish"
         if old is not None:
             kind = "restate" if subject.change.kind == "error-correction" else "supersede"
-            recorded |= {"supersedes": old.id, "reason": subject.change.reason}
+            content |= {"supersedes": old.id, "reason": subject.change.reason}
         try:
-            self.ledger.append(kind, recorded, key, now)
+            self.ledger.append(kind, content, key, now)
         except LedgerError:
             # Not recorded is not published: the folder must not stand there as if it were.
             _remove(folder)
@@ -190,43 +190,43 @@ class Book:
 
         `head`: number and digest of a ledger line that was handed out: the ledger must still have it.
         """
+        return [problem for check in self.checks(disclosure_id, head) for problem in check.problems]
+
+    def checks(self, disclosure_id: str, head: tuple[int, str] | None = None) -> list[Check]:
+        """What `verify` looks at, one by one; what cannot be looked at any more is left out."""
         try:
             entries = self.ledger.entries()
         except LedgerError as error:
-            return [str(error)]
-        problems = _head_problems(entries, head)
+            return [Check("the ledger is whole", (str(error),))]
+        made = [Check(f"the ledger is whole: {len(entries)} lines, each signed, each holds the one before")]
+        if head is not None:
+            made.append(Check(f"the ledger has line {head[0]} as handed out", _head_problems(entries, head)))
         try:
             published = self.get(disclosure_id)
             files = read_files(self.folder(published.id))
         except (BookError, FolderError) as error:
-            return [*problems, str(error)]
-        return [*problems, *_file_problems(files), *self._seal_problems(published, files)]
+            return [*made, Check("the disclosure is there", (str(error),))]
+        sealed = len(files.keys() - {MANIFEST, SIGNATURE})
+        made.append(Check(f"{sealed} files are as the manifest says, and no others", _file_problems(files)))
+        return [*made, *self._seal_checks(published, files)]
 
     def reproduce(self, disclosure_id: str) -> list[str]:
         """What differs when the figures are reckoned again from the sealed inputs; [] where no digit does."""
         return differences(read_files(self.folder(self.get(disclosure_id).id)))
 
-    def _seal_problems(self, published: Published, files: Mapping[str, bytes]) -> Iterable[str]:
-        manifest = files.get(MANIFEST, b"")
-        digest = canonical.sha256(manifest)
-        if digest != published.manifest_sha256:
-            yield f"{MANIFEST}: not the one that ledger line {published.entry.seq} names"
-        keys = [key for key in self.ledger.public_keys() if key.id == published.entry.key]
-        try:
-            said, _ = envelope.opened(files.get(SIGNATURE, b""), keys, SIGNATURE)
-        except (envelope.EnvelopeError, canonical.CanonicalError) as error:
-            yield str(error)
-            return
-        if envelope.manifest_digest(said) != digest:
-            yield f"{SIGNATURE}: signs another manifest than the one beside it"
-        if said["predicate"].get("id") != published.id:
-            yield f"{SIGNATURE}: signs {said['predicate'].get('id')!r}, not {published.id!r}"
-        try:
-            content = canonical.read(files.get(STATEMENT, b""), STATEMENT)
-        except canonical.CanonicalError:
-            return
-        if content.get("id") != published.id:
-            yield f"{STATEMENT}: of {content.get('id')!r}, not of {published.id!r}: a swapped file or folder"
+    def _seal_checks(self, published: Published, files: Mapping[str, bytes]) -> list[Check]:
+        line = published.entry.seq
+        digest = canonical.sha256(files.get(MANIFEST, b""))
+        is_named = digest == published.manifest_sha256
+        named = () if is_named else (f"{MANIFEST}: not the one that ledger line {line} names",)
+        return [
+            Check(f"the manifest is the one that ledger line {line} names", named),
+            Check(
+                f"the signature of {published.entry.key} is over this manifest and this id",
+                _signature_problems(published, files, self.ledger.public_keys(), digest),
+            ),
+            Check("the statement is of this id", _statement_problems(published, files)),
+        ]
 
     def _clear_leftover(self, folder: Path, disclosure_id: str) -> None:
         """A folder that no ledger line names is what a crash between the two left behind."""
@@ -234,31 +234,56 @@ class Book:
             _remove(folder)
 
 
-def _head_problems(entries: Sequence[Entry], head: tuple[int, str] | None) -> list[str]:
-    if head is None:
-        return []
+def _signature_problems(
+    published: Published, files: Mapping[str, bytes], keys: Iterable[PublicKey], digest: str
+) -> tuple[str, ...]:
+    signers = [key for key in keys if key.id == published.entry.key]
+    try:
+        said, _ = envelope.opened(files.get(SIGNATURE, b""), signers, SIGNATURE)
+    except (envelope.EnvelopeError, canonical.CanonicalError) as error:
+        return (str(error),)
+    found = []
+    if envelope.manifest_digest(said) != digest:
+        found.append(f"{SIGNATURE}: signs another manifest than the one beside it")
+    if said["predicate"].get("id") != published.id:
+        found.append(f"{SIGNATURE}: signs {said['predicate'].get('id')!r}, not {published.id!r}")
+    return tuple(found)
+
+
+def _statement_problems(published: Published, files: Mapping[str, bytes]) -> tuple[str, ...]:
+    try:
+        content = canonical.read(files.get(STATEMENT, b""), STATEMENT)
+    except canonical.CanonicalError as error:
+        return (str(error),)
+    said = content.get("id") if isinstance(content, dict) else None
+    if said != published.id:
+        return (f"{STATEMENT}: of {said!r}, not of {published.id!r}: a swapped file or folder",)
+    return ()
+
+
+def _head_problems(entries: Sequence[Entry], head: tuple[int, str]) -> tuple[str, ...]:
     seq, digest = head
     if seq > len(entries):
-        return [f"{FILE}: has {len(entries)} lines, and line {seq} was handed out: its tail was cut"]
+        return (f"{FILE}: has {len(entries)} lines, and line {seq} was handed out: its tail was cut",)
     if seq and entries[seq - 1].digest != digest:
-        return [f"{FILE}, line {seq}: not the line that was handed out: the ledger was written anew"]
-    return []
+        return (f"{FILE}, line {seq}: not the line that was handed out: the ledger was written anew",)
+    return ()
 
 
-def _file_problems(files: Mapping[str, bytes]) -> list[str]:
+def _file_problems(files: Mapping[str, bytes]) -> tuple[str, ...]:
     if MANIFEST not in files:
-        return [f"{MANIFEST} is missing"]
+        return (f"{MANIFEST} is missing",)
     try:
         listed = {entry["path"]: entry for entry in canonical.read(files[MANIFEST], MANIFEST)["files"]}
     except (canonical.CanonicalError, KeyError, TypeError) as error:
-        return [f"{MANIFEST}: {error}"]
+        return (f"{MANIFEST}: {error}",)
     problems = [f"{path} is missing" for path in sorted(listed.keys() - files.keys())]
     extra = files.keys() - listed.keys() - {MANIFEST, SIGNATURE}
     problems += [f"{path} is not in the manifest" for path in sorted(extra)]
     for path in sorted(listed.keys() & files.keys()):
         if canonical.sha256(files[path]) != listed[path]["sha256"]:
             problems.append(f"{path} was changed: its SHA-256 is not the manifest's")
-    return problems
+    return tuple(problems)
 
 
 def _remove(folder: Path) -> None:

@@ -16,7 +16,6 @@ from wattspan.disclosure.cells import (
     WITHOUT_FIGURE,
     Cell,
     RequestCount,
-    summed,
 )
 from wattspan.disclosure.coefficients import Vector
 from wattspan.disclosure.contracts import Contract
@@ -155,7 +154,6 @@ def _reckon(sealed: Sealed, feature: str) -> Figure:
             f"feature {feature!r} has no completed inference in the period: nothing can be stated per 1,000; "
             "look at `wattspan report --by feature`"
         )
-    cells = _over_days(cells, sealed.contracts)
     parts = [_part(sealed, cell) for cell in cells if cell.basis not in WITHOUT_FIGURE]
     if not parts:
         raise NoFigureError(
@@ -195,18 +193,6 @@ def _reckon(sealed: Sealed, feature: str) -> Figure:
         geography=_rating(parts, lambda p: sealed.rules.geography(p.cell.region_source)),
         time=_rating(parts, lambda p: _time(sealed.rules, p.cell)),
     )
-
-
-def _over_days(cells: Sequence[Cell], contracts: Sequence[Contract]) -> list[Cell]:
-    """Rows that differ by their day alone as one, of the first day: whole numbers lose nothing.
-
-    Rows of another year, or under another contract, stay apart: both are looked at by day.
-    """
-    alike: dict[tuple[object, ...], list[Cell]] = {}
-    for cell in cells:
-        contract = next((place for place, one in enumerate(contracts) if one.covers(cell)), -1)
-        alike.setdefault((*cell.key[1:], cell.day[:4], contract), []).append(cell)
-    return [summed(same) for same in alike.values()]
 
 
 def _part(sealed: Sealed, cell: Cell) -> Part:

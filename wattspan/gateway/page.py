@@ -28,6 +28,12 @@ def page_of(config: ServeConfig) -> web.Application | None:
         raise ValueError(
             f"web: gateway.telemetry.host {host} can be reached from other machines: give web.token"
         ) from error
+    shown = {"book": config.disclosure.folder} if config.disclosure else {}
     return make_app(
-        config.lake.folder, host=host, more_hosts=config.web.hosts, token=token, open_paths=frozenset(PATHS)
+        config.lake.folder,
+        **shown,
+        host=host,
+        more_hosts=config.web.hosts,
+        token=token,
+        open_paths=frozenset(PATHS),
     )

@@ -23,6 +23,8 @@ HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 
+_KEPT: Final = frozenset(("Allow", "Location", "Retry-After"))
+
 
 def is_loopback(host: str) -> bool:
     """The name or address leads to this machine only."""
@@ -62,7 +64,9 @@ def guard(hosts: frozenset[str], token: str | None, open_paths: frozenset[str] =
             try:
                 answer = await handler(request)
             except web.HTTPException as error:
-                answer = error
+                # the exception itself may not be answered: aiohttp deprecates that
+                answer = web.Response(status=error.status, reason=error.reason, text=error.text)
+                answer.headers.update({k: v for k, v in error.headers.items() if k in _KEPT})
         for header, value in HEADERS.items():
             answer.headers.setdefault(header, value)
         return answer

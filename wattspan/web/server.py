@@ -31,14 +31,18 @@ def checked_token(host: str, token: str | None) -> str | None:
 async def serve_page(
     folder: Path,
     *,
+    book: Path = Path("disclosures"),
     host: str = "127.0.0.1",
     port: int = 0,
     token: str | None = None,
     more_hosts: tuple[str, ...] = (),
     on_ready: Callable[[str], None] = lambda address: None,
 ) -> None:
-    """Serve the lake in `folder` until SIGINT or SIGTERM. Raises ExposedError, OSError."""
-    app = make_app(folder, host=host, more_hosts=more_hosts, token=checked_token(host, token))
+    """Serve the lake in `folder` and the disclosures in `book` until SIGINT or SIGTERM.
+
+    Raises ExposedError, OSError.
+    """
+    app = make_app(folder, book=book, host=host, more_hosts=more_hosts, token=checked_token(host, token))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
     await runner.setup()
     try:

@@ -19,6 +19,7 @@ from wattspan.views.flame_change import change
 from wattspan.views.flame_source import Drawn, draw_period, draw_trace
 from wattspan.views.period import read_period
 from wattspan.web import pages
+from wattspan.web.disclosure_site import DisclosureSite
 from wattspan.web.flame_file import environment, is_packed
 from wattspan.web.guard import allowed_hosts, guard
 from wattspan.web.overview import overview, timeline
@@ -50,7 +51,6 @@ class Site:
             web.get("/flame", self.page("flame.html.j2", self.flame)),
             web.get("/models", self.page("models.html.j2", self.models)),
             web.get("/methodology", self.page("methodology.html.j2", self.methodology)),
-            web.get("/disclosures", self.page("disclosures.html.j2", self.disclosures)),
             web.get("/api/overview", self.api(self.api_overview)),
             web.get("/api/timeline", self.api(self.api_timeline)),
             web.get("/api/flame", self.api(self.api_flame)),
@@ -161,10 +161,6 @@ class Site:
         """Edition, formula, tiers."""
         return pages.methodology_page(snapshot)
 
-    def disclosures(self, snapshot: Snapshot, request: web.Request) -> dict[str, Any]:
-        """Where disclosures come from."""
-        return {"folder": str(self.folder)}
-
     # ---- JSON
 
     def api_overview(self, snapshot: Snapshot, request: web.Request) -> dict[str, Any]:
@@ -223,6 +219,7 @@ def _period(request: web.Request) -> Any:
 def make_app(
     folder: Path,
     *,
+    book: Path = Path("disclosures"),
     host: str = "127.0.0.1",
     more_hosts: tuple[str, ...] = (),
     token: str | None = None,
@@ -230,9 +227,12 @@ def make_app(
 ) -> web.Application:
     """The page over the lake in `folder`, for a server bound to `host`. The lake may come later.
 
-    `open_paths`: handlers of others on the same port, which the guard lets be.
+    `book`: folder of the disclosures, which may come later too. `open_paths`: handlers of others on the same
+    port, which the guard lets be.
     """
     app = web.Application(middlewares=[guard(allowed_hosts(host, more_hosts), token, open_paths)])
     app[FOLDER] = folder
-    app.add_routes(Site(folder).routes())
+    site = Site(folder)
+    app.add_routes(site.routes())
+    app.add_routes(DisclosureSite(book, site.templates).routes())
     return app
