@@ -22,6 +22,7 @@ import numpy as np
 
 from benchmarks import lake_spans
 from wattspan.estimator import Estimator
+from wattspan.lake.cells import add_cells
 from wattspan.lake.check import check
 from wattspan.lake.compact import compact
 from wattspan.lake.features import FeatureRules
@@ -31,6 +32,8 @@ from wattspan.lake.rows import SpanRows
 from wattspan.lake.seal import Sealer
 from wattspan.lake.settings import LakeSettings
 from wattspan.lake.writer import LakeWriter
+from wattspan.views.cells import cells_of
+from wattspan.views.rollup import Question, roll_up
 
 SETTINGS = LakeSettings(grace_s=2.0, most_open_spans=3_000, portion_spans=1_500)
 HALVES = 2
@@ -66,6 +69,8 @@ def write(folder: Path, log: Path, first_seed: int) -> None:
                 writer.seal_all()
             if choose.random() < 0.2:
                 compact(writer, everything=choose.random() < 0.5)
+            if choose.random() < 0.3:
+                add_cells(writer, cells_of, from_rows=200)
             writer.tick()
 
 
@@ -90,6 +95,8 @@ class Reader:
 
     folder: Path
     queries: int = 0
+    from_cells: int = 0
+    """Queries that were answered from cells, in part at least."""
     most: int = 0
     wrong: str = ""
 
@@ -98,16 +105,24 @@ class Reader:
             if not (self.folder / FILE).exists():
                 continue
             try:
-                with open_snapshot(self.folder).connect() as connection:
+                snapshot = open_snapshot(self.folder)
+                with snapshot.connect() as connection:
                     time.sleep(0.02)
-                    asked = "SELECT count(*), count(DISTINCT (trace_id, span_id)) FROM spans"
-                    spans, distinct = connection.execute(asked).fetchone()
+                    asked = (
+                        "SELECT count(*), count(DISTINCT (trace_id, span_id)), "
+                        "count(*) FILTER (is_owner) FROM spans"
+                    )
+                    spans, distinct, calls = connection.execute(asked).fetchone()
+                summed = roll_up(snapshot, Question(("model",))).total.recorded
+                self.from_cells += any(one.cells is not None for one in snapshot.manifest.segments)
             except Exception as error:
                 self.wrong = repr(error)
                 return
             self.queries += 1
-            if spans != distinct or spans < self.most:
-                self.wrong = f"{spans} spans, {distinct} distinct, {self.most} before"
+            if spans != distinct or spans < self.most or calls != summed:
+                self.wrong = (
+                    f"{spans} spans, {distinct} distinct, {self.most} before; {calls} calls, {summed} summed"
+                )
             self.most = max(self.most, spans)
 
 
@@ -119,6 +134,7 @@ class Outcome:
     twice: int
     unknown: int
     queries: int
+    from_cells: int
     wrong: str
     findings: list[str]
 
@@ -167,6 +183,7 @@ def outcome(lake: Path, log: Path, rounds: int, reader: Reader) -> Outcome:
         len(found) - len(there),
         unknown,
         reader.queries,
+        reader.from_cells,
         reader.wrong,
         findings,
     )

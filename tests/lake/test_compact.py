@@ -85,7 +85,7 @@ def test_days_are_not_mixed_and_go_whole(tmp_path: Path) -> None:
         now[0] += 100
         writer.tick()
         assert sorted({path.parent.name for path in (tmp_path / "segments").rglob("*.parquet")}) == days[2:]
-        assert sorted(name[:10] for name in writer.manifest.rollups) == days[:2]
+        assert [day.day for day in writer.manifest.retired] == days[:2]
 
 
 def test_segments_of_other_editions_or_kinds_are_not_merged(tmp_path: Path) -> None:

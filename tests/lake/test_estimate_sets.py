@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,28 @@ def test_a_set_that_lacks_newer_segments_says_so_and_is_completed(lake: Path) ->
             sums(lake, "direct")
         assert estimate_as("direct", writer, DIRECT) == 1
     assert sums(lake, "direct")[0] == 1_600
+
+
+def test_late_spans_leave_the_sets_of_all_other_traces(lake: Path) -> None:
+    late = lake_spans.rows(500, seed=1)
+    first = late.trace_id[:1]
+    late = late.take((late.trace_id == first).all(axis=1))
+    late = replace(late, span_id=late.span_id + np.uint64(1))
+    by_span = "SELECT trace_id, span_id, co2e_g FROM spans ORDER BY ALL"
+    with LakeWriter(lake, LIFECYCLE) as writer:
+        estimate_as("direct", writer, DIRECT)
+        before = open_snapshot(lake).connect(estimates="direct").execute(by_span).fetchall()
+        writer.ingest([late])
+        writer.seal_all()
+        # only the trace that was sealed again lacks the set
+        assert [one.rows for one in writer.manifest.segments if "direct" not in one.estimates] == [20]
+        assert estimate_as("direct", writer, DIRECT) == 1
+        after = open_snapshot(lake).connect(estimates="direct").execute(by_span).fetchall()
+    others = [row for row in before if row[0] != first.tobytes()]
+    assert len(others) == 1_490
+    assert [row for row in after if row[0] != first.tobytes()] == others
+    assert len(after) == 1_510
+    assert check(lake).findings == []
 
 
 def test_a_name_means_one_edition_and_kind(lake: Path) -> None:

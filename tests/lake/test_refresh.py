@@ -15,6 +15,8 @@ from wattspan.grid.cache import Cache
 from wattspan.grid.feeds.file import FileFeed
 from wattspan.grid.live import LiveSignal
 from wattspan.grid.prefetch import Prefetcher
+from wattspan.lake.check import check
+from wattspan.lake.estimate_sets import estimate_as
 from wattspan.lake.features import FeatureRules
 from wattspan.lake.reader import open_snapshot
 from wattspan.lake.refresh import refresh
@@ -94,6 +96,24 @@ def test_rows_estimated_before_their_hour_came_get_it(
             assert before.column(field.name) == after.column(field.name), field.name
     energy = [table.column("energy_kwh").to_numpy() for table in (before, after)]
     assert np.array_equal(*energy)
+
+
+def test_other_estimates_of_rows_that_got_their_hour_stay(
+    tmp_path: Path, signal: LiveSignal, hours: Path
+) -> None:
+    direct = Sealer(Estimator(factor_type="direct"), FeatureRules(), 1.0)
+    grams = "SELECT span_id, co2e_g FROM spans WHERE is_owner ORDER BY span_id"
+    with writer_of(tmp_path / "lake", signal) as writer:
+        writer.ingest([SpanSource().request(calls("fr-par", "europe-west9", "eu-west-3"))])
+        writer.seal_all()
+        estimate_as("direct", writer, direct)
+        before = open_snapshot(tmp_path / "lake").connect(estimates="direct").execute(grams).fetchall()
+        arrive(signal, hours, "FR,2026-03-03T10:00Z,25")
+        assert refresh(writer).segments == 1
+        after = open_snapshot(tmp_path / "lake").connect(estimates="direct").execute(grams).fetchall()
+    assert after == before
+    assert len(after) == 3
+    assert check(tmp_path / "lake").findings == []
 
 
 def test_second_refresh_has_nothing_to_do_and_reads_nothing(

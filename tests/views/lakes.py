@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from wattspan.estimator import Estimator
+from wattspan.lake.cells import file_of, write_cells
 from wattspan.lake.features import FeatureRules
+from wattspan.lake.manifest import RetiredDay
 from wattspan.lake.reader import Snapshot, open_snapshot
 from wattspan.lake.rules import FeatureRule
 from wattspan.lake.seal import Sealer
@@ -59,12 +59,22 @@ def with_spans_dropped(snapshot: Snapshot, days: Sequence[str] | None = None) ->
     """The same lake after retention: cells in the place of the spans of `days` (default: all)."""
     manifest = snapshot.manifest
     chosen = sorted({segment.day for segment in manifest.segments} if days is None else days)
-    rollups = {}
+    retired = []
     for day in chosen:
-        file = f"rollups/{day}.parquet"
-        (snapshot.folder / "rollups").mkdir(exist_ok=True)
-        cells = cells_of(snapshot.folder, [one for one in manifest.segments if one.day == day])
-        pq.write_table(cells, snapshot.folder / file)
-        rollups[day] = file
+        gone = [one for one in manifest.segments if one.day == day]
+        cells = write_cells(snapshot.folder, f"retired/{day}.parquet", cells_of, gone)
+        one = gone[0]
+        retired.append(
+            RetiredDay(day, cells, "", one.edition, one.edition_digest, one.signal, one.factor_type)
+        )
     kept = tuple(one for one in manifest.segments if one.day not in chosen)
-    return Snapshot(snapshot.folder, replace(manifest, segments=kept, rollups=rollups))
+    return Snapshot(snapshot.folder, replace(manifest, segments=kept, retired=tuple(retired)))
+
+
+def with_cells(snapshot: Snapshot) -> Snapshot:
+    """The same lake with the cells of every segment beside it, however small."""
+    segments = tuple(
+        replace(one, cells=write_cells(snapshot.folder, file_of(one), cells_of, [one]))
+        for one in snapshot.manifest.segments
+    )
+    return Snapshot(snapshot.folder, replace(snapshot.manifest, segments=segments))

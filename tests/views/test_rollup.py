@@ -379,6 +379,6 @@ def test_retention_leaves_the_same_figures_behind(tmp_path: Path) -> None:
         assert retire(writer, dt.date(2026, 11, 28), cells_of) == []
     snapshot = open_snapshot(tmp_path)
     assert [segment.day for segment in snapshot.manifest.segments] == ["2026-11-27"]
-    assert len(snapshot.manifest.rollups) == 2
+    assert [day.day for day in snapshot.manifest.retired] == ["2026-11-23", "2026-11-24"]
     after = roll_up(snapshot, Question(("day", "feature"), percentiles=True)).as_dict()
     assert _close(after, before)

@@ -115,8 +115,11 @@ def _portions(reader: FileReader, files: list[Path], tally: Tally) -> Iterator[P
 
 
 def _write(lake: Path, portions: Iterator[Portion], sealer: Sealer, tally: Tally) -> None:
+    from wattspan.lake.cells import add_cells
+    from wattspan.lake.compact import compact
     from wattspan.lake.disk import LakeError
     from wattspan.lake.writer import LakeWriter
+    from wattspan.views.cells import cells_of
 
     try:
         with LakeWriter(lake, sealer) as writer:
@@ -124,6 +127,8 @@ def _write(lake: Path, portions: Iterator[Portion], sealer: Sealer, tally: Tally
             for portion in portions:
                 writer.ingest([portion.spans])
             writer.seal_all()
+            compact(writer)
+            add_cells(writer, cells_of)
             tally.new_spans = sum(segment.rows for segment in writer.manifest.segments) - before
     except LakeError as error:
         fail(str(error))

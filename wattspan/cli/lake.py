@@ -126,17 +126,18 @@ def check_(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Read every file of the lake: sizes, digests, rows, order, trace indexes, strays.
+    """Read every file of the lake: sizes, digests, rows, order, trace indexes, cells, strays.
 
     Exit status: 0 all is well, 1 something was found (and is mended, or lost), 2 it is no lake.
     """
     try:
         from wattspan.lake import check
         from wattspan.lake.disk import LakeError
+        from wattspan.views.cells import cells_of
     except ModuleNotFoundError as error:
         fail(f"wattspan lake needs {error.name}; install wattspan[lake]")
     try:
-        report = check.check(folder, repair=repair)
+        report = check.check(folder, repair=repair, cells=cells_of)
     except LakeError as error:
         fail(str(error))
     if as_json:
@@ -157,11 +158,13 @@ def compact_(
     folder: Annotated[Path, typer.Argument(metavar="LAKE", help="Folder of the lake.")],
     config: Annotated[Path | None, typer.Option(help="Configuration file (YAML).")] = None,
 ) -> None:
-    """Merge the files of each day, and let days go that are older than lake.retention_days.
+    """Merge the files of each day, sum them up for reports, let days go that are older than
+    lake.retention_days.
 
-    `wattspan serve` does both by itself. Exit status: 0 done, 2 wrong usage or no lake.
+    `wattspan serve` does all of it by itself. Exit status: 0 done, 2 wrong usage or no lake.
     """
     try:
+        from wattspan.lake.cells import add_cells
         from wattspan.lake.compact import compact, retire
         from wattspan.lake.disk import LakeError
         from wattspan.lake.manifest import read_manifest
@@ -177,6 +180,7 @@ def compact_(
             gone = retire(writer, dt.datetime.now(dt.UTC).date(), cells_of)
             before = len(writer.manifest.segments)
             compact(writer, everything=True)
+            add_cells(writer, cells_of)
             writer.tick()
             after = len(writer.manifest.segments)
     except (ConfigError, EditionError, LakeError, ValueError) as error:

@@ -16,6 +16,7 @@ from wattspan.gateway.journal import without_content
 from wattspan.gateway.settings import ServeConfig
 from wattspan.gateway.signals import Signal
 from wattspan.gateway.spool import Batch, Spool, SpoolReader
+from wattspan.lake.cells import add_cells
 from wattspan.lake.compact import compact, retire
 from wattspan.lake.refresh import refresh
 from wattspan.lake.rows import SpanRows
@@ -78,6 +79,10 @@ class LakeIntake:
         yield CounterMetricFamily("wattspan_lake_spans", "Spans taken into the lake.", self.spans)
         sealed = self._writer.sealed_spans
         yield CounterMetricFamily("wattspan_lake_sealed_spans", "Spans sealed.", sealed)
+        retired = self._writer.retired_spans
+        yield CounterMetricFamily(
+            "wattspan_lake_retired_spans", "Spans left out: the day of their trace was dropped.", retired
+        )
         yield CounterMetricFamily("wattspan_lake_damaged_batches", "Batches left out.", self.damaged)
         for name, meaning, value in (
             ("open_spans", "Spans of traces that are not sealed yet.", self._writer.open_spans),
@@ -104,6 +109,7 @@ class LakeIntake:
                         retire(self._writer, dt.datetime.now(dt.UTC).date(), cells_of)
                         compact(self._writer)
                         refresh(self._writer)
+                        add_cells(self._writer, cells_of)
                         next_housekeeping = time.monotonic() + _HOUSEKEEPING_S
                     self.fault = None
                 except OSError as error:

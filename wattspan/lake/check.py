@@ -6,19 +6,26 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from wattspan.lake.cells import Cells, write_cells
 from wattspan.lake.disk import LakeError, publish, sha256
 from wattspan.lake.journal import torn_bytes
-from wattspan.lake.manifest import FILE, Manifest, Segment, read_manifest, write_manifest
+from wattspan.lake.manifest import (
+    FILE,
+    ROOMS,
+    CellFile,
+    Manifest,
+    RetiredDay,
+    Segment,
+    read_manifest,
+    write_manifest,
+)
 from wattspan.lake.segments import Counted, npy, read_index, trace_ids
 from wattspan.lake.writer import locked
-
-_ROOMS: Final = ("segments", "estimates", "open", "rollups")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +54,16 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
 
 
-def check(folder: Path, *, repair: bool = False) -> Report:
-    """Read every file of the lake in `folder`: sizes, digests, rows, order, trace indexes, strays.
+def check(folder: Path, *, repair: bool = False, cells: Cells | None = None) -> Report:
+    """Read every file of the lake in `folder`: sizes, digests, rows, order, trace indexes, cells, strays.
 
     With `repair` (nobody may be writing): segments that cannot be read leave the manifest, indexes and a
-    missing manifest are made anew, strays are deleted. Raises LakeError for a folder that is no lake, and
-    where another process writes to it while it is to be mended.
+    missing manifest are made anew, so are cells by `cells` (else they leave, and the rows are read), strays
+    are deleted. Raises LakeError for a folder that is no lake, and where another process writes to it while
+    it is to be mended.
     """
     if not repair:
-        return _Check(folder, read_manifest(folder), False).report()
+        return _Check(folder, read_manifest(folder), False, cells).report()
     if not (folder / FILE).exists() and not any((folder / "segments").rglob("*.parquet")):
         read_manifest(folder)
     with locked(folder):
@@ -66,7 +74,7 @@ def check(folder: Path, *, repair: bool = False) -> Report:
             if "layout" in str(error):
                 raise
             manifest, made_anew = _made_from_segments(folder, str(error))
-        found = _Check(folder, manifest, True)
+        found = _Check(folder, manifest, True, cells)
         report = found.report()
         report.findings[:0] = made_anew
         if made_anew or found.manifest != manifest:
@@ -75,16 +83,17 @@ def check(folder: Path, *, repair: bool = False) -> Report:
 
 
 class _Check:
-    def __init__(self, folder: Path, manifest: Manifest, repair: bool) -> None:
-        self.folder, self.manifest, self._repair = folder, manifest, repair
+    def __init__(self, folder: Path, manifest: Manifest, repair: bool, cells: Cells | None) -> None:
+        self.folder, self.manifest, self._repair, self._cells = folder, manifest, repair, cells
         self._report = Report()
         self._keys: list[np.ndarray[tuple[int, ...], np.dtype[np.uint64]]] = []
 
     def report(self) -> Report:
         kept = [segment for segment in self.manifest.segments if self._is_sound(segment)]
-        kept = [self._with_estimates(segment) for segment in kept]
+        kept = [self._with_cells(self._with_estimates(segment)) for segment in kept]
+        retired = [day for day in self.manifest.retired if self._is_there(day)]
         if self._repair:
-            self.manifest = replace(self.manifest, segments=tuple(kept))
+            self.manifest = replace(self.manifest, segments=tuple(kept), retired=tuple(retired))
         self._traces_twice()
         self._journals()
         self._strays()
@@ -155,6 +164,44 @@ class _Check:
                 self._find(file, "estimates are missing or not one for each row", mended=again)
         return replace(segment, estimates=good) if self._repair else segment
 
+    def _with_cells(self, segment: Segment) -> Segment:
+        if segment.cells is None or self._fault(segment.cells) is None:
+            return segment
+        file = segment.cells.file
+        mended = "left out: the rows are read" if self._cells is None else "made anew"
+        self._find(file, f"cells of a segment: {self._fault(segment.cells)}", mended=mended)
+        if not self._repair:
+            return segment
+        (self.folder / file).unlink(missing_ok=True)
+        if self._cells is None:
+            return replace(segment, cells=None)
+        return replace(segment, cells=write_cells(self.folder, file, self._cells, [segment]))
+
+    def _is_there(self, day: RetiredDay) -> bool:
+        what = self._fault(day.cells)
+        if what is None:
+            try:
+                np.load(self.folder / day.index)
+            except (OSError, ValueError):
+                # The sums are right all the same, but nobody can tell which of its spans are known.
+                what = "spans of this day that are sent again would count twice"
+                self._find(day.index, f"the traces of a day whose spans are gone cannot be read: {what}")
+            return True
+        kept = "left out of the manifest, moved to damaged/"
+        self._find(day.cells.file, f"sums of a day whose spans are gone: {what}", mended=kept)
+        if self._repair and (path := self.folder / day.cells.file).exists():
+            (self.folder / "damaged").mkdir(exist_ok=True)
+            path.rename(self.folder / "damaged" / f"retired-{day.day}-{path.name}")
+        return False
+
+    def _fault(self, cells: CellFile) -> str | None:
+        """What is wrong with a file of cells."""
+        try:
+            is_good = sha256(self.folder / cells.file) == cells.sha256
+        except OSError as error:
+            return f"cannot be read: {error.strerror or error}"
+        return None if is_good else "not the bytes that were written"
+
     def _traces_twice(self) -> None:
         if self._keys:
             keys = np.sort(np.concatenate(self._keys))
@@ -172,12 +219,8 @@ class _Check:
                 self._find(name, what)
 
     def _strays(self) -> None:
-        segments, manifest = self.manifest.segments, self.manifest
-        known = {
-            *(name for one in segments for name in (one.file, one.index, *one.estimates.values())),
-            *manifest.trash, *manifest.journals, *manifest.rollups.values(),
-        }  # fmt: skip
-        for room in _ROOMS:
+        known = self.manifest.files
+        for room in ROOMS:
             for path in sorted((self.folder / room).rglob("*")):
                 name = path.relative_to(self.folder).as_posix()
                 if path.is_file() and name not in known:
@@ -209,6 +252,16 @@ def _made_from_segments(folder: Path, why: str) -> tuple[Manifest, list[Finding]
     segments: list[Segment] = []
     seen: set[int] = set()
     numbers = [0]
+    retired: list[RetiredDay] = []
+    for path in sorted((folder / "retired").rglob("*.parquet")):
+        numbers.append(int(path.stem) if path.stem.isdigit() else 0)
+        try:
+            retired.append(_retired_day(folder, path))
+            # Its segments may still be there, for readers of the generation before.
+            seen.update(np.load(folder / retired[-1].index).tolist())
+        except (OSError, ValueError, KeyError, pa.ArrowInvalid) as error:
+            name = path.relative_to(folder).as_posix()
+            found.append(Finding(name, f"cannot be read: {error}", mended="left out"))
     for path in sorted((folder / "segments").rglob("*.parquet"), key=lambda p: p.name, reverse=True):
         name = path.relative_to(folder).as_posix()
         try:
@@ -234,18 +287,20 @@ def _made_from_segments(folder: Path, why: str) -> tuple[Manifest, list[Finding]
         Manifest(
             segments=tuple(sorted(segments, key=lambda one: one.file)),
             journals=tuple(path.relative_to(folder).as_posix() for path in journals),
-            rollups=_rollups(folder),
+            retired=tuple(retired),
             next_number=max(numbers) + 1,
         ),
         found,
     )
 
 
-def _rollups(folder: Path) -> dict[str, str]:
-    return {
-        path.stem: path.relative_to(folder).as_posix()
-        for path in sorted((folder / "rollups").glob("*.parquet"))
-    }
+def _retired_day(folder: Path, path: Path) -> RetiredDay:
+    about = pq.read_schema(path).metadata or {}
+    names = ("edition", "edition_digest", "signal", "factor_type")
+    made_with = (about[f"wattspan.{name}".encode()].decode() for name in names)
+    file = path.relative_to(folder).as_posix()
+    index = file.removesuffix(".parquet") + ".traces.npy"
+    return RetiredDay(path.parent.name, CellFile(file, sha256(path)), index, *made_with)
 
 
 def as_json(report: Report) -> str:

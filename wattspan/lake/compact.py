@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -13,9 +13,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from wattspan.lake.disk import LakeError
-from wattspan.lake.manifest import Segment
-from wattspan.lake.segments import ROW_GROUP_ROWS, trace_ids, write_parquet, write_segment
+from wattspan.lake.cells import Cells, write_cells
+from wattspan.lake.disk import LakeError, publish
+from wattspan.lake.manifest import RetiredDay, Segment
+from wattspan.lake.segments import (
+    ROW_GROUP_ROWS,
+    estimate_file,
+    npy,
+    read_index,
+    trace_ids,
+    write_parquet,
+    write_segment,
+)
 from wattspan.lake.writer import LakeWriter
 
 FAN_IN: Final = 8
@@ -49,15 +58,12 @@ def compact(writer: LakeWriter, *, everything: bool = False) -> int:
     return merged
 
 
-Cells = Callable[[Path, Sequence[Segment]], pa.Table]
-"""What stays of segments of one kind of figures when their spans go: `views.cells.cells_of`."""
-
-
 def retire(writer: LakeWriter, today: dt.date, cells: Cells) -> list[str]:
     """Let whole days go that are older than `retention_days`; the days that went.
 
-    Their files are deleted after the grace time. Roll-up cells of theirs stay, published in the generation in
-    which the spans go. Segments without any time of their own are kept. Raises LakeError.
+    Their files are deleted after the grace time. Their roll-up cells and the keys of their traces stay,
+    published in the generation in which the spans go. Segments without any time of their own are kept.
+    Raises LakeError.
     """
     days = writer.settings.retention_days
     if days is None:
@@ -65,19 +71,24 @@ def retire(writer: LakeWriter, today: dt.date, cells: Cells) -> list[str]:
     first_kept = (today - dt.timedelta(days=days)).isoformat()
     gone = [s for s in writer.manifest.segments if _UNDATED != s.day < first_kept]
     if gone:
-        rollups = dict(writer.manifest.rollups)
         try:
-            for group in _groups(gone):
-                name = f"{group[0].day}-{writer.take_number():08d}"
-                rollups[name] = f"rollups/{name}.parquet"
-                (writer.folder / "rollups").mkdir(exist_ok=True)
-                write_parquet(writer.folder / rollups[name], [cells(writer.folder, group)])
+            retired = [_retired(writer, group, cells) for group in _groups(gone)]
         except OSError as error:
             if isinstance(error, LakeError):
                 raise
             raise LakeError(f"{writer.folder}: cells cannot be written: {error.strerror or error}") from error
-        writer.replace_segments(gone, [], rollups=rollups)
+        writer.replace_segments(gone, [], retired=(*writer.manifest.retired, *retired))
     return sorted({segment.day for segment in gone})
+
+
+def _retired(writer: LakeWriter, group: Sequence[Segment], cells: Cells) -> RetiredDay:
+    first = group[0]
+    name = f"retired/{first.day}/{writer.take_number():08d}"
+    made = write_cells(writer.folder, f"{name}.parquet", cells, group)
+    keys = np.sort(np.concatenate([read_index(writer.folder, segment) for segment in group]))
+    publish(writer.folder / f"{name}.traces.npy", npy(keys))
+    made_with = first.edition, first.edition_digest, first.signal, first.factor_type
+    return RetiredDay(first.day, made, f"{name}.traces.npy", *made_with)
 
 
 def _groups(segments: Sequence[Segment]) -> list[list[Segment]]:
@@ -114,11 +125,10 @@ def _merge(writer: LakeWriter, run: Sequence[Segment]) -> None:
     )  # fmt: skip
     files = {}
     for name in names:
-        file = f"estimates/{name}/{first.day}/{number:08d}.parquet"
-        path = writer.folder / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_parquet(path, (others[name] for _, others in _merged(writer.folder, run, names)))
-        files[name] = file
+        files[name] = estimate_file(name, first.day, number)
+        write_parquet(
+            writer.folder / files[name], (others[name] for _, others in _merged(writer.folder, run, names))
+        )
     writer.replace_segments(run, [replace(new, estimates=files)])
 
 

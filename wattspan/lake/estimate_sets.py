@@ -14,7 +14,7 @@ from wattspan.lake.manifest import EstimateSet, Segment
 from wattspan.lake.ownership import own
 from wattspan.lake.schema import ESTIMATES
 from wattspan.lake.seal import Sealer
-from wattspan.lake.segments import read_segment, write_parquet
+from wattspan.lake.segments import estimate_file, read_segment, write_parquet
 from wattspan.lake.writer import LakeWriter
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -56,8 +56,6 @@ def _written(name: str, segment: Segment, writer: LakeWriter, sealer: Sealer) ->
     calls, is_owner, _ = own(rows)
     columns = sealer.estimates(rows, calls, is_owner)
     table = pa.table([columns[field.name] for field in ESTIMATES], schema=ESTIMATES)
-    file = f"estimates/{name}/{segment.day}/{writer.take_number():08d}.parquet"
-    path = writer.folder / file
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_parquet(path, [table])
+    file = estimate_file(name, segment.day, writer.take_number())
+    write_parquet(writer.folder / file, [table])
     return file

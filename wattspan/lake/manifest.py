@@ -12,6 +12,17 @@ from wattspan.lake.disk import LakeError, publish
 
 FILE: Final = "manifest.json"
 LAYOUT: Final = 1
+ROOMS: Final = ("segments", "estimates", "cells", "open", "retired")
+"""Folders whose files belong to a generation, or to none."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellFile:
+    """Roll-up cells (`views.cells`): sums and bucket counts, to be added up again."""
+
+    file: str
+    """Path inside the lake."""
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +48,46 @@ class Segment:
     factor_type: str
     grid_generation: int = 0
     """Of the grid cache when the rows were estimated: what came later may be better."""
+    is_weighted: bool = True
+    """Some row stands for more than itself. Like the next two: False spares roll-ups the looking."""
+    has_compute: bool = True
+    """Some row that is no call has an estimate."""
+    has_copied_tokens: bool = True
+    """Some owner has tokens that only its copies knew."""
     estimates: Mapping[str, str] = field(default_factory=dict)
     """Other estimates of the same rows: name of the set to file."""
+    cells: CellFile | None = None
+    """Sums of the rows, where they were made already."""
 
     @property
     def index(self) -> str:
         """The sorted trace keys of the segment: a .npy file beside it."""
         return self.file.removesuffix(".parquet") + ".traces.npy"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All that belongs to it."""
+        cells = () if self.cells is None else (self.cells.file,)
+        return (self.file, self.index, *self.estimates.values(), *cells)
+
+
+@dataclass(frozen=True, slots=True)
+class RetiredDay:
+    """What stays of segments whose spans went."""
+
+    day: str
+    cells: CellFile
+    index: str
+    """The sorted trace keys of what went: their spans, sent again, are known."""
+    edition: str
+    edition_digest: str
+    signal: str
+    factor_type: str
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All that belongs to it."""
+        return (self.cells.file, self.index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +109,8 @@ class Manifest:
     segments: tuple[Segment, ...] = ()
     journals: tuple[str, ...] = ()
     """Files with the spans of traces that are open."""
-    rollups: Mapping[str, str] = field(default_factory=dict)
-    """Day and number to a file of cells, where the spans are gone."""
+    retired: tuple[RetiredDay, ...] = ()
+    """Where the spans are gone."""
     sets: tuple[EstimateSet, ...] = ()
     trash: Mapping[str, float] = field(default_factory=dict)
     """Files that left the lake and when (Unix seconds): deleted after a grace time."""
@@ -90,7 +134,14 @@ class Manifest:
             return cls(
                 **{
                     **content,
-                    "segments": tuple(Segment(**entry) for entry in content["segments"]),
+                    "segments": tuple(
+                        Segment(**{**entry, "cells": entry["cells"] and CellFile(**entry["cells"])})
+                        for entry in content["segments"]
+                    ),
+                    "retired": tuple(
+                        RetiredDay(**{**entry, "cells": CellFile(**entry["cells"])})
+                        for entry in content["retired"]
+                    ),
                     "sets": tuple(EstimateSet(**entry) for entry in content["sets"]),
                     "journals": tuple(content["journals"]),
                 }
@@ -100,6 +151,12 @@ class Manifest:
                 f"{path}: not the manifest of a lake ({error}); `wattspan lake check --repair` writes it "
                 "anew from the segments"
             ) from error
+
+    @property
+    def files(self) -> frozenset[str]:
+        """Every file that this generation or a reader of an earlier one may need."""
+        parts = [*(one.files for one in self.segments), *(day.files for day in self.retired)]
+        return frozenset(name for files in parts for name in files) | {*self.journals, *self.trash}
 
     def next(self, **changes: Any) -> Manifest:
         """The next generation."""

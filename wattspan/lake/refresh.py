@@ -111,7 +111,8 @@ def _refresh_one(segment: Segment, writer: LakeWriter, done: Refreshed) -> None:
             sealer.estimator,
             position,
         )
-        writer.replace_segments([segment], [new])
+        # The rows and their order are the same, so are their other estimates.
+        writer.replace_segments([segment], [replace(new, estimates=segment.estimates)])
         done.segments += 1
         done.calls += int(is_newer.sum())
     else:

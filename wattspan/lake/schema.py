@@ -70,6 +70,14 @@ CALL: Final = (
 (a streamed response logged apart), null where it is the span's. `response_hash`: of the provider's response
 id, 0 = none."""
 
+TOKENS: Final = (
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+)
+
 TREE: Final = (
     pa.field("pre", pa.int32()),
     pa.field("subtree_size", pa.int32()),
@@ -77,16 +85,7 @@ TREE: Final = (
     pa.field("own_ns", pa.int64()),
     pa.field("is_owner", pa.bool_()),
     pa.field("owner_span_id", pa.uint64()),
-    *(
-        pa.field(f"owned_{name}", pa.int64())
-        for name in (
-            "input_tokens",
-            "cache_read_tokens",
-            "cache_write_tokens",
-            "output_tokens",
-            "reasoning_tokens",
-        )
-    ),
+    *(pa.field(f"owned_{name}", pa.int64()) for name in TOKENS),
 )
 """Pre-order number within the trace from 0, spans in the subtree with the span itself, depth from 0 (a root;
 spans whose parent is missing are roots too), duration not covered by children, ownership of calls (null, 0

@@ -18,18 +18,10 @@ from wattspan.lake.ownership import own
 from wattspan.lake.plans import PlanTexts
 from wattspan.lake.rows import SpanRows, Tree
 from wattspan.lake.sampling import weights
-from wattspan.lake.schema import ESTIMATE, SEGMENT
+from wattspan.lake.schema import ESTIMATE, SEGMENT, TOKENS
 from wattspan.lake.tree import once_each, plant, span_keys
 from wattspan.otlp.attributes import DUPLICATE
 from wattspan.otlp.dialects import CALL
-
-OWNED_COUNTS: Final = (
-    "input_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +109,7 @@ class Sealer:
         columns["basis"] = _text(basis, np.concatenate([at_every, copies]), n)
         columns["cost_usd"] = _number(cost.cost_usd, at, n)
         columns["cost_source"] = _text(cost.source, at, n)
-        for name in OWNED_COUNTS:
+        for name in TOKENS:
             value, raw = getattr(owned, name), getattr(rows.calls, name)[owners]
             differs = value != raw
             wide, absent = np.zeros(n, dtype=np.int64), np.ones(n, dtype=np.bool_)

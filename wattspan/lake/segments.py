@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,15 +15,21 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from wattspan.estimator import Estimator
+from wattspan.estimator.compute import COMPUTE
+from wattspan.lake.arrow import text_column
 from wattspan.lake.disk import publish, sha256, sync_file, sync_folder
 from wattspan.lake.manifest import Segment
 from wattspan.lake.rows import Bytes, Hashes, Ints
-from wattspan.lake.schema import SEGMENT, TEXT
+from wattspan.lake.schema import SEGMENT, TEXT, TOKENS
 from wattspan.lake.tree import trace_keys
 
 ROW_GROUP_ROWS: Final = 122_880
+STATISTICS: Final = ("trace_id", "start_unix_ns")
 _LEVEL: Final = 1
-_DAY_NS: Final = 86_400 * 10**9
+PIECE_ROWS: Final = 4 * ROW_GROUP_ROWS
+"""Read at once where a query needs whole traces."""
+DAY_NS: Final = 86_400 * 10**9
+_FIRST_DAY: Final = dt.date(1970, 1, 1)
 _DICTIONARY: Final = [
     *(field.name for field in SEGMENT if field.type == TEXT),
     "attributes.key_value.key",
@@ -50,11 +56,16 @@ def by_day(sealed: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     known = np.where(start > 0, start, np.iinfo(np.int64).max)
     earliest = np.minimum.reduceat(known, first)
     earliest = np.where(earliest == np.iinfo(np.int64).max, 0, earliest)
-    day = np.repeat(earliest // _DAY_NS, np.diff(np.append(first, len(start))))
+    day = np.repeat(earliest // DAY_NS, np.diff(np.append(first, len(start))))
     days = np.unique(day)
     for number in days.tolist():
-        name = (dt.date(1970, 1, 1) + dt.timedelta(days=number)).isoformat()
+        name = (_FIRST_DAY + dt.timedelta(days=number)).isoformat()
         yield name, sealed if len(days) == 1 else sealed.filter(pa.array(day == number))
+
+
+def day_number(day: str) -> int:
+    """Days from 1970-01-01 to an ISO day."""
+    return (dt.date.fromisoformat(day) - _FIRST_DAY).days
 
 
 def write_segment(
@@ -73,9 +84,8 @@ def write_segment(
     """
     name = f"segments/{day}/{number:08d}.parquet"
     path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
     pieces = [sealed] if isinstance(sealed, pa.Table) else sealed
-    about = _about(estimator, like, day, grid_generation)
+    about = made_with(estimator, like, day, grid_generation)
     counted = Counted()
     write_parquet(path, (counted.of(piece).replace_schema_metadata(about) for piece in pieces))
     keys = np.sort(np.concatenate(counted.keys))
@@ -85,18 +95,19 @@ def write_segment(
     return segment
 
 
-def _about(
-    estimator: Estimator | None, like: Segment | None, day: str, grid_generation: int
+def made_with(
+    estimator: Estimator | None, like: Segment | None, day: str, grid_generation: int = 0
 ) -> dict[str, str]:
+    """What a file says of its figures: they are of `estimator`, or as those of the segment `like`."""
     if like is not None:
-        made_with = (like.edition, like.edition_digest, like.signal, like.factor_type)
+        method = (like.edition, like.edition_digest, like.signal, like.factor_type)
     elif estimator is not None:
         edition, kind = estimator.edition, estimator.grid.kind
-        made_with = (edition.label, edition.digest, kind.signal, kind.factor_type)
+        method = (edition.label, edition.digest, kind.signal, kind.factor_type)
     else:
         raise ValueError("what made the estimates: an estimator, or those of another segment?")
     names = ("edition", "edition_digest", "signal", "factor_type", "day", "grid_generation")
-    values = (*made_with, day, str(grid_generation))
+    values = (*method, day, str(grid_generation))
     return {f"wattspan.{name}": value for name, value in zip(names, values, strict=True)}
 
 
@@ -108,6 +119,7 @@ class Counted:
         """Trace keys of each piece."""
         self.rows = self._calls = 0
         self._least, self._most = np.iinfo(np.int64).max, 0
+        self._is_weighted = self._has_compute = self._has_copied_tokens = False
 
     def of(self, piece: pa.Table) -> pa.Table:
         """Count `piece`, which is handed back."""
@@ -118,6 +130,11 @@ class Counted:
         self._calls += pc.sum(piece.column("is_owner")).as_py() or 0
         self._least = min(self._least, int(start.min()))
         self._most = max(self._most, int((start + duration).max()))
+        self._is_weighted |= bool(pc.any(pc.not_equal(piece.column("weight"), 1.0)).as_py())
+        self._has_compute |= COMPUTE in text_column(piece.column("basis")).names
+        self._has_copied_tokens |= any(
+            piece.column(f"owned_{name}").null_count < piece.num_rows for name in TOKENS
+        )
         return piece
 
     def segment(self, name: str, path: Path, about: Mapping[str, str], keys: Hashes) -> Segment:
@@ -137,11 +154,23 @@ class Counted:
             signal=about["wattspan.signal"],
             factor_type=about["wattspan.factor_type"],
             grid_generation=int(about["wattspan.grid_generation"]),
+            is_weighted=self._is_weighted,
+            has_compute=self._has_compute,
+            has_copied_tokens=self._has_copied_tokens,
         )
 
 
-def write_parquet(path: Path, pieces: Iterable[pa.Table]) -> None:
-    """Write a file durably: whole under its name, or not there. Raises OSError."""
+def estimate_file(name: str, day: str, number: int) -> str:
+    """Where other estimates are: those of the set `name` for a segment of `day`."""
+    return f"estimates/{name}/{day}/{number:08d}.parquet"
+
+
+def write_parquet(path: Path, pieces: Iterable[pa.Table], statistics: Sequence[str] = STATISTICS) -> None:
+    """Write a file durably: whole under its name, or not there. Raises OSError.
+
+    Each piece begins a row group. `statistics`: columns whose bounds are told for each of them.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
     building = path.with_name(f".{path.name}.building")
     writer: pq.ParquetWriter | None = None
     try:
@@ -153,7 +182,7 @@ def write_parquet(path: Path, pieces: Iterable[pa.Table]) -> None:
                     compression="zstd",
                     compression_level=_LEVEL,
                     use_dictionary=_DICTIONARY,
-                    write_statistics=["trace_id", "start_unix_ns"],
+                    write_statistics=[*statistics],
                 )
             writer.write_table(piece, row_group_size=ROW_GROUP_ROWS)
         if writer is not None:
@@ -170,6 +199,27 @@ def write_parquet(path: Path, pieces: Iterable[pa.Table]) -> None:
 def read_segment(folder: Path, segment: Segment, columns: list[str] | None = None) -> pa.Table:
     """The rows of a segment. Raises OSError."""
     return pq.read_table(folder / segment.file, columns=columns, memory_map=True)
+
+
+def whole_traces(folder: Path, segment: Segment, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """The rows of a segment in pieces of some PIECE_ROWS, each of whole traces. Raises OSError.
+
+    `columns` has `pre`, by which a trace is told from the one before.
+    """
+    held: list[pa.Table] = []
+    n = 0
+    with pq.ParquetFile(folder / segment.file, memory_map=True) as file:
+        for group in range(file.num_row_groups):
+            held.append(file.read_row_group(group, columns=[*columns]))
+            n += held[-1].num_rows
+            if n >= PIECE_ROWS:
+                table = pa.concat_tables(held)
+                begin = int(np.flatnonzero(table.column("pre").to_numpy() == 0)[-1])
+                if begin:
+                    yield table.slice(0, begin)
+                held, n = [table.slice(begin)], n - begin
+    if n:
+        yield pa.concat_tables(held)
 
 
 def read_index(folder: Path, segment: Segment) -> Hashes:

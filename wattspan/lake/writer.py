@@ -12,20 +12,25 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from wattspan.lake import arrow
 from wattspan.lake.disk import LakeError
 from wattspan.lake.journal import Journal, read_journal
-from wattspan.lake.manifest import FILE, Manifest, Segment, read_manifest, write_manifest
+from wattspan.lake.manifest import FILE, ROOMS, Manifest, Segment, read_manifest, write_manifest
 from wattspan.lake.open_traces import OpenTraces
-from wattspan.lake.rows import Hashes, SpanRows
+from wattspan.lake.rows import Flags, Hashes, SpanRows
 from wattspan.lake.seal import Sealer
 from wattspan.lake.segments import (
+    DAY_NS,
     by_day,
+    day_number,
+    estimate_file,
     read_index,
     read_segment,
     rows_of_keys,
     trace_ids,
+    write_parquet,
     write_segment,
 )
 from wattspan.lake.settings import LakeSettings
@@ -61,6 +66,8 @@ class LakeWriter:
         self._sealed_since_rewrite = 0
         self.sealed_spans = 0
         """Spans sealed by this writer."""
+        self.retired_spans = 0
+        """Spans left out by it: their trace is in the sums of a day whose spans are gone."""
 
     def __enter__(self) -> LakeWriter:
         return self
@@ -119,11 +126,10 @@ class LakeWriter:
     def replace_segments(self, old: Sequence[Segment], new: Sequence[Segment], **changes: object) -> None:
         """Publish a generation with `new` in the place of `old`, whose files go after the grace time."""
         gone = {segment.file for segment in old}
+        stays = {name for segment in new for name in segment.files}
         now = self._clock()
         trash = dict(self.manifest.trash)
-        for segment in old:
-            for name in (segment.file, segment.index, *segment.estimates.values()):
-                trash[name] = now
+        trash |= {name: now for segment in old for name in segment.files if name not in stays}
         kept = [segment for segment in self.manifest.segments if segment.file not in gone]
         segments = tuple(sorted((*kept, *new), key=lambda segment: segment.file))
         self.publish(self.manifest.next(segments=segments, trash=trash, **changes))
@@ -149,21 +155,38 @@ class LakeWriter:
     def _seal_portion(self, keys: Hashes) -> None:
         rows = self._open.rows(keys)
         arrived = len(rows)
-        old, kept, rows = self._rejoined(rows, keys)
+        rows = self._without_retired(rows)
+        old, stays, rows = self._rejoined(rows, keys)
         # Read first: what comes meanwhile is then newer than what was used.
         generation = self.sealer.estimator.grid_position
         sealed = self.sealer.seal_rows(rows) if len(rows) else None
         new = [] if sealed is None else self._written(sealed, generation)
-        new += [
-            self.written_like(segment, table)
-            for segment, table in zip(old, kept, strict=True)
-            if table.num_rows
-        ]
+        new += [self._part_of(segment, rows) for segment, rows in zip(old, stays, strict=True) if rows.any()]
         if old or new:
             self.replace_segments(old, new)
         self._sealed_since_rewrite += arrived
         self.sealed_spans += arrived
         self._open.forget(keys)
+
+    def _without_retired(self, rows: SpanRows) -> SpanRows:
+        """The rows without those of traces whose spans went: they are in the sums of their day already."""
+        retired = {day.index: day_number(day.day) for day in self.manifest.retired}
+        if (
+            not retired
+            or rows.start_unix_ns.min(initial=np.iinfo(np.int64).max) // DAY_NS > max(retired.values()) + 1
+        ):
+            return rows
+        # What is sent again may be the end of a trace that began the day before.
+        days = {
+            number - back for number in np.unique(rows.start_unix_ns // DAY_NS).tolist() for back in (0, 1)
+        }
+        keys = trace_keys(rows.trace_id)
+        is_known = np.zeros(len(rows), dtype=np.bool_)
+        for index, day in retired.items():
+            if day in days:
+                is_known[rows_of_keys(keys, np.load(self.folder / index, mmap_mode="r"))] = True
+        self.retired_spans += int(is_known.sum())
+        return rows.take(~is_known) if is_known.any() else rows
 
     def _written(self, sealed: pa.Table, generation: int) -> list[Segment]:
         return [
@@ -171,20 +194,23 @@ class LakeWriter:
             for day, rows in by_day(sealed)
         ]
 
-    def written_like(self, segment: Segment, rows: pa.Table) -> Segment:
-        """A new segment with some of the rows of an old one, their estimates as they are."""
-        return write_segment(
-            self.folder,
-            self.take_number(),
-            segment.day,
-            rows,
-            self.sealer.estimator,
-            segment.grid_generation,
-            like=segment,
+    def _part_of(self, segment: Segment, stays: Flags) -> Segment:
+        """A new segment with some of the rows of an old one, their estimates of every set as they are."""
+        number, chosen = self.take_number(), pa.array(stays)
+        rows = read_segment(self.folder, segment).filter(chosen)
+        new = write_segment(
+            self.folder, number, segment.day, rows, None, segment.grid_generation, like=segment
         )
+        estimates = {}
+        for name, file in segment.estimates.items():
+            estimates[name] = estimate_file(name, segment.day, number)
+            others = pq.read_table(self.folder / file, memory_map=True).filter(chosen)
+            write_parquet(self.folder / estimates[name], [others])
+        return replace(new, estimates=estimates)
 
-    def _rejoined(self, rows: SpanRows, keys: Hashes) -> tuple[list[Segment], list[pa.Table], SpanRows]:
-        """Traces that older segments hold: those segments, what is left of them, and all spans of the traces.
+    def _rejoined(self, rows: SpanRows, keys: Hashes) -> tuple[list[Segment], list[Flags], SpanRows]:
+        """Traces that older segments hold: those segments, which of their rows stay, and all spans of the
+        traces.
 
         Spans that are there already change nothing: traces of which nothing is new are left out.
         """
@@ -217,14 +243,14 @@ class LakeWriter:
         if not len(changed):
             return [], [], rows
         old: list[Segment] = []
-        left: list[pa.Table] = []
+        left: list[Flags] = []
         for segment, table, keys_of_rows, _ in before:
             at = rows_of_keys(keys_of_rows, changed)
             if len(at):
                 stays = np.ones(table.num_rows, dtype=np.bool_)
                 stays[at] = False
                 old.append(segment)
-                left.append(table.filter(pa.array(stays)))
+                left.append(stays)
         # What was there comes first: of two spans with the same ids the earlier one stays.
         known = there.take(rows_of_keys(trace_keys(there.trace_id), changed))
         return old, left, SpanRows.concatenate([known, rows])
@@ -293,12 +319,8 @@ class LakeWriter:
 
     def _delete_leftovers(self) -> None:
         """Files that a crash left before a manifest named them."""
-        known = {
-            name
-            for segment in self.manifest.segments
-            for name in (segment.file, segment.index, *segment.estimates.values())
-        } | {*self.manifest.trash, *self.manifest.journals, *self.manifest.rollups.values()}
-        for room in ("segments", "estimates", "open", "rollups"):
+        known = self.manifest.files
+        for room in ROOMS:
             for path in (self.folder / room).rglob("*"):
                 if path.is_file() and path.relative_to(self.folder).as_posix() not in known:
                     path.unlink(missing_ok=True)

@@ -1,9 +1,9 @@
-"""Cells: what stays of a day whose spans are gone. Sums and bucket counts by every dimension, to be added up
-again.
+"""Cells: sums and bucket counts by every dimension, to be added up again in the place of the rows.
 
 A file of cells is Parquet with a row a cell, of four parts: `calls` (the sums of `sql.SUMS` by dimensions and
-classes), `requests`, and the bucket counts of energy, `per_call` and `per_request`. The lake writes it when
-it drops the spans (`cells_of`), and roll-ups read it in their place (`CellFiles`).
+classes), `requests`, and the bucket counts of energy, `per_call` and `per_request`. The lake writes one
+beside each segment, and keeps those of days whose spans go (`cells_of`); roll-ups read them where a question
+needs no more. The sums are made by the SQL that answers the same question from the rows.
 """
 
 from __future__ import annotations
@@ -11,22 +11,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from wattspan.lake.cells import PART
 from wattspan.lake.manifest import Segment
 from wattspan.views import sql
-from wattspan.views.dimensions import INHERITED, OF_CELLS, OF_REQUESTS, Dimension, dimensions
-from wattspan.views.kinds import Kind, MixedKindsError, kind_of
+from wattspan.views.dimensions import DAY_NS, INHERITED, OF_CELLS, OF_REQUESTS, Dimension, dimensions
+from wattspan.views.kinds import MixedKindsError, kind_of
 from wattspan.views.rows import Stream
 
-PARTS: Final = ("calls", "requests", "per_call", "per_request")
 SCHEMA: Final = pa.schema(
     [
-        pa.field("part", pa.string()),
+        pa.field(PART, pa.string()),
         *(pa.field(name, pa.int64() if name == "day" else pa.string()) for name in OF_CELLS),
         *(pa.field(name, pa.string()) for name in sql.CLASSES),
         *(pa.field(name, pa.float64()) for name in (*sql.SUMS, *sql.REQUESTS)),
@@ -34,84 +33,75 @@ SCHEMA: Final = pa.schema(
         pa.field("n", pa.float64()),
     ]
 )
-_KIND: Final = "wattspan.kind."
-_DAY_NS: Final = 86_400 * 10**9
 
 
-def cells_of(folder: Path, segments: Sequence[Segment]) -> pa.Table:
-    """The cells of `segments`: in the schema's metadata the kind of their figures.
+def cells_of(folder: Path, segments: Sequence[Segment]) -> list[pa.Table]:
+    """The cells of `segments`, a table a part.
 
     `segments` are of one kind (raises MixedKindsError): call it for each kind apart.
     """
     kinds = {kind_of(segment) for segment in segments}
     if len(kinds) != 1:
         raise MixedKindsError(sorted(kinds))
-    by = dimensions(OF_CELLS)
     stream = Stream(folder, tuple(segments), inherits=INHERITED, of_traces=True, of_requests=True)
+    found: list[list[pa.Table]] = [[] for _ in PARTS]
     with duckdb.connect(":memory:") as connection:
-
-        def asked(query: str) -> pa.Table:
-            connection.register("stream", stream.reader())
-            return connection.sql(query).to_arrow_table()
-
-        of_requests = dimensions(OF_REQUESTS[:1] + OF_REQUESTS[2:])
-        found = (
-            (by, sql.call_sums("stream", by, "true", is_weighted=True, has_compute=True)),
-            (of_requests, sql.request_sums("stream", of_requests, "true")),
-            (by, sql.bucket_counts("stream", by, "true", "energy_kwh")),
-            (of_requests, sql.bucket_counts("stream", of_requests, "true", "request_energy_kwh")),
-        )
-        tables = [
-            _as_cells(part, keys, asked(query)) for part, (keys, query) in zip(PARTS, found, strict=True)
-        ]
-    (kind,) = kinds
-    about = {f"{_KIND}{name}": value for name, value in kind.as_dict().items()}
-    return pa.concat_tables(tables).replace_schema_metadata(about)
+        for rows in stream.pieces():
+            connection.register("stream", rows)
+            for tables, part in zip(found, PARTS, strict=True):
+                tables.append(_as_cells(part, connection.sql(part.of_rows).to_arrow_table()))
+        for tables, part in zip(found, PARTS, strict=True):
+            if len(tables) > 1:
+                connection.register("cells", pa.concat_tables(tables))
+                tables[:] = [_as_cells(part, connection.sql(part.of_cells).to_arrow_table())]
+    return [tables[0] for tables in found]
 
 
-def _as_cells(part: str, by: Sequence[Dimension], found: pa.Table) -> pa.Table:
-    names = {f"key_{number}": dimension.name for number, dimension in enumerate(by)}
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One of the tables in a file of cells."""
+
+    name: str
+    by: tuple[Dimension, ...]
+    of_rows: str
+    """SQL: its cells from the rows called stream."""
+    more: tuple[str, ...]
+    """What cells are apart by, beside the dimensions."""
+    sums: tuple[str, ...]
+
+    @property
+    def of_cells(self) -> str:
+        """SQL: the cells called cells, those of the same key added up."""
+        by = [cells_dimension(dimension) for dimension in self.by]
+        return sql.cell_sums("cells", by, "true", self.name, self.more, self.sums)
+
+
+def _parts() -> tuple[_Part, ...]:
+    by, of_requests = dimensions(OF_CELLS), dimensions(name for name in OF_REQUESTS if name in OF_CELLS)
+    sums = sql.call_sums("stream", by, "true", is_weighted=True, has_compute=True, has_copied_tokens=True)
+    per_call = sql.bucket_counts("stream", by, "true", "energy_kwh")
+    per_request = sql.bucket_counts("stream", of_requests, "true", "request_energy_kwh")
+    requests = sql.request_sums("stream", of_requests, "true")
+    return (
+        _Part("calls", by, sums, sql.CLASSES, sql.SUMS),
+        _Part("requests", of_requests, requests, (), tuple(sql.REQUESTS)),
+        _Part("per_call", by, per_call, ("bucket",), ("n",)),
+        _Part("per_request", of_requests, per_request, ("bucket",), ("n",)),
+    )
+
+
+def _as_cells(part: _Part, found: pa.Table) -> pa.Table:
+    names = {f"key_{number}": dimension.name for number, dimension in enumerate(part.by)}
     found = found.rename_columns([names.get(name, name) for name in found.column_names])
     columns = [
         found.column(field.name).cast(field.type)
         if field.name in found.column_names
         else pa.nulls(found.num_rows, field.type)
-        if field.name != "part"
-        else pa.array([part] * found.num_rows, pa.string())
+        if field.name != PART
+        else pa.array([part.name] * found.num_rows, pa.string())
         for field in SCHEMA
     ]
     return pa.table(columns, schema=SCHEMA)
-
-
-@dataclass(frozen=True, slots=True)
-class CellFiles:
-    """Files of cells."""
-
-    paths: tuple[Path, ...]
-
-    def of_kind(self, kind: Kind) -> CellFiles:
-        """Those whose figures are of `kind`."""
-        return CellFiles(tuple(path for path in self.paths if _kind(path) == kind))
-
-    @property
-    def kinds(self) -> set[Kind]:
-        """The kinds of their figures."""
-        return {_kind(path) for path in self.paths}
-
-    def connect(self, connection: Any) -> str:
-        """The name of a view over the files."""
-        connection.from_parquet([str(path) for path in self.paths]).create_view("cells", replace=True)
-        return "cells"
-
-
-def _kind(path: Path) -> Kind:
-    about = pq.read_schema(path).metadata or {}
-    return Kind(
-        *(
-            about[f"{_KIND}{name}".encode()].decode()
-            for name in ("edition", "edition_digest", "signal", "factor_type")
-        )
-    )
 
 
 def cells_dimension(dimension: Dimension) -> Dimension:
@@ -121,4 +111,7 @@ def cells_dimension(dimension: Dimension) -> Dimension:
 
 def whole_days(start_unix_ns: int | None, end_unix_ns: int | None) -> bool:
     """The period begins and ends at midnight UTC: cells are of whole days."""
-    return all(bound is None or bound % _DAY_NS == 0 for bound in (start_unix_ns, end_unix_ns))
+    return all(bound is None or bound % DAY_NS == 0 for bound in (start_unix_ns, end_unix_ns))
+
+
+PARTS: Final = _parts()

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from wattspan.calls import Factor
 from wattspan.estimator import Band, total
 from wattspan.lake import spread
-from wattspan.views.rows import TOKENS
+from wattspan.lake.schema import TOKENS
 
 NOTHING: Final = Band(0.0, 0.0, 0.0)
 SAMPLING_KEY: Final = "sampling"

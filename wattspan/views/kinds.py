@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from wattspan.lake.manifest import EstimateSet, Segment
+from wattspan.lake.manifest import EstimateSet, RetiredDay, Segment
 from wattspan.views.dimensions import QueryError
 
 
@@ -38,6 +38,6 @@ class MixedKindsError(QueryError):
         )
 
 
-def kind_of(part: Segment | EstimateSet) -> Kind:
-    """The kind of a segment's own figures, or of a named set of estimates."""
+def kind_of(part: Segment | RetiredDay | EstimateSet) -> Kind:
+    """The kind of a segment's own figures, of what stays of them, or of a named set of estimates."""
     return Kind(part.edition, part.edition_digest, part.signal, part.factor_type)

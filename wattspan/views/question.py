@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from wattspan.estimator import Z90
-from wattspan.lake.manifest import Segment
+from wattspan.lake.manifest import RetiredDay, Segment
 from wattspan.lake.reader import Snapshot
-from wattspan.views.cells import CellFiles, whole_days
+from wattspan.views.cells import whole_days
 from wattspan.views.dimensions import HOUR_NS, OF_CELLS, OF_REQUESTS, Filter, QueryError
 from wattspan.views.kinds import Kind, kind_of
 
@@ -48,7 +48,7 @@ def kinds(snapshot: Snapshot, question: Question) -> tuple[Kind, ...]:
     if question.estimate_set is not None:
         return (_kind_of_set(snapshot, question.estimate_set),)
     found = {kind_of(segment) for segment in segments_of(snapshot, question, 0)}
-    return tuple(sorted(found | cell_files(snapshot, question).kinds))
+    return tuple(sorted(found | {kind_of(day) for day in retired_of(snapshot, question)}))
 
 
 def _kind_of_set(snapshot: Snapshot, name: str) -> Kind:
@@ -71,16 +71,24 @@ def segments_of(snapshot: Snapshot, question: Question, slack_ns: int = _SLACK_N
 
 
 def cells_can(question: Question) -> bool:
-    """What is kept of dropped days can answer it."""
-    return (
-        question.estimate_set is None
-        and set(question.names) <= set(OF_CELLS)
-        and whole_days(question.start_unix_ns, question.end_unix_ns)
+    """Cells say all that is asked, where they are wholly in the period."""
+    return question.estimate_set is None and set(question.names) <= set(OF_CELLS)
+
+
+def have_all(question: Question, segment: Segment) -> bool:
+    """The cells of the segment answer the question as its rows would."""
+    start, end = question.start_unix_ns, question.end_unix_ns
+    is_within = (start is None or segment.min_start_unix_ns - _SLACK_NS >= start) and (
+        end is None or segment.max_end_unix_ns < end
     )
+    return segment.cells is not None and cells_can(question) and (is_within or whole_days(start, end))
 
 
-def cell_files(snapshot: Snapshot, question: Question) -> CellFiles:
-    """The cells of dropped days, where they can answer it."""
-    if not cells_can(question):
-        return CellFiles(())
-    return CellFiles(tuple(snapshot.folder / file for file in snapshot.manifest.rollups.values()))
+def retired_can(question: Question) -> bool:
+    """What is kept of dropped days can answer it."""
+    return cells_can(question) and whole_days(question.start_unix_ns, question.end_unix_ns)
+
+
+def retired_of(snapshot: Snapshot, question: Question) -> tuple[RetiredDay, ...]:
+    """What is kept of dropped days, where it can answer the question."""
+    return snapshot.manifest.retired if retired_can(question) else ()

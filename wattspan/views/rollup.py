@@ -7,13 +7,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from wattspan.lake.manifest import Segment
 from wattspan.lake.reader import VIEW, Snapshot
 from wattspan.views import sql
 from wattspan.views.buckets import PERCENTILES, middle
-from wattspan.views.cells import CellFiles, cells_dimension
+from wattspan.views.cells import cells_dimension
 from wattspan.views.dimensions import (
     DAY_NS,
     INHERITED,
@@ -27,7 +28,7 @@ from wattspan.views.dimensions import (
 )
 from wattspan.views.group import Group, Requests
 from wattspan.views.kinds import Kind, MixedKindsError, kind_of
-from wattspan.views.question import Question, cell_files, cells_can, kinds, segments_of
+from wattspan.views.question import Question, have_all, kinds, retired_can, retired_of, segments_of
 from wattspan.views.rows import Stream
 
 
@@ -82,17 +83,22 @@ def roll_up(snapshot: Snapshot, question: Question, kind: Kind | None = None) ->
     )
 
 
-def asked(snapshot: Snapshot, question: Question, kind: Kind | None = None) -> Asked:
-    """The question with the files that hold its answer. Raises as `roll_up` does."""
+def asked(
+    snapshot: Snapshot, question: Question, kind: Kind | None = None, *, from_cells: bool = True
+) -> Asked:
+    """The question with the files that hold its answer: of segments their cells, where they say all of it.
+
+    Raises as `roll_up` does.
+    """
     every = {dimension.name: dimension for dimension in dimensions(question.names)}
     there = kinds(snapshot, question)
     if kind is None and len(there) > 1:
         raise MixedKindsError(there)
     kind = kind or (there[0] if there else None)
-    segments, cells = segments_of(snapshot, question), cell_files(snapshot, question)
+    segments, retired = segments_of(snapshot, question), retired_of(snapshot, question)
     if kind is not None and question.estimate_set is None:
         segments = [segment for segment in segments if kind_of(segment) == kind]
-        cells = cells.of_kind(kind)
+        retired = tuple(day for day in retired if kind_of(day) == kind)
     if question.estimate_set is not None:
         lacking = [one.file for one in segments if question.estimate_set not in one.estimates]
         if lacking:
@@ -102,12 +108,18 @@ def asked(snapshot: Snapshot, question: Question, kind: Kind | None = None) -> A
                 "estimate the rest, or ask for the days covered"
             )
     notes: tuple[str, ...] = ()
-    if snapshot.manifest.rollups and not cells_can(question):
+    if snapshot.manifest.retired and not retired_can(question):
         notes = (
             "days whose spans were dropped are not in this: what is kept of them is whole days by "
             f"{', '.join(OF_CELLS)}",
         )
-    return Asked(snapshot, question, every, tuple(segments), cells, kind, notes)
+    summed = [segment for segment in segments if from_cells and have_all(question, segment)]
+    cells = [one.cells for one in summed if one.cells is not None] + [day.cells for day in retired]
+    files = {segment.file for segment in summed}
+    rest = tuple(segment for segment in segments if segment.file not in files)
+    return Asked(
+        snapshot, question, every, rest, tuple(snapshot.folder / one.file for one in cells), kind, notes
+    )
 
 
 class Asked:
@@ -119,7 +131,7 @@ class Asked:
         question: Question,
         every: Mapping[str, Dimension],
         segments: tuple[Segment, ...],
-        cells: CellFiles,
+        cells: tuple[Path, ...],
         kind: Kind | None,
         notes: tuple[str, ...],
     ) -> None:
@@ -141,7 +153,12 @@ class Asked:
             attributes=attribute_keys(chosen),
             inherits=tuple(name for name in INHERITED if name in every),
         )
-        self.is_weighted = self.has_compute = False
+        # Which rows another set of estimates has figures for is known from its rows only.
+        self.has_compute = question.estimate_set is not None or any(one.has_compute for one in segments)
+        self.has_copied_tokens = any(one.has_copied_tokens for one in segments)
+        self.is_weighted = any(one.is_weighted for one in segments)
+        if self.is_weighted:
+            self.stream = replace(self.stream, of_traces=True)
         self.every = every
 
     def __enter__(self) -> Asked:
@@ -152,10 +169,6 @@ class Asked:
 
     def groups(self) -> tuple[list[Group], Group]:
         """The groups in their order, and the whole."""
-        if self.segments:
-            self.is_weighted, self.has_compute = self._fetch(sql.probe(VIEW))[0]
-            if self.is_weighted:
-                self.stream = replace(self.stream, of_traces=True)
         found: dict[tuple[Any, ...], Group] = {}
         whole = Group(())
         for row in self._call_rows():
@@ -198,18 +211,19 @@ class Asked:
                 self._source(),
                 self.by,
                 self.condition,
-                is_weighted=bool(self.is_weighted),
-                has_compute=bool(self.has_compute),
+                is_weighted=self.is_weighted,
+                has_compute=self.has_compute,
+                has_copied_tokens=self.has_copied_tokens,
             )
             yield from self._mappings(query, self.bound)
-        if self.cells.paths:
+        if self.cells:
             yield from self._mappings(*self._of_cells("calls", (*sql.CLASSES,), sql.SUMS))
 
     def _add_requests(self, found: dict[tuple[Any, ...], Group], whole: Group) -> None:
         rows: list[Mapping[str, Any]] = []
         if self.segments:
             rows += self._mappings(sql.request_sums(self._source(), self.by, self.condition), self.bound)
-        if self.cells.paths:
+        if self.cells:
             rows += self._mappings(*self._of_cells("requests", (), tuple(sql.REQUESTS)))
         for group in (whole, *found.values()):
             group.requests = Requests(0.0, 0.0)
@@ -240,7 +254,7 @@ class Asked:
         parts: list[tuple[str, sql.Parameters]] = []
         if self.segments:
             parts.append((sql.bucket_counts(self._source(), self.by, self.condition, value), self.bound))
-        if self.cells.paths:
+        if self.cells:
             parts.append(self._of_cells(part, ("bucket",), ("n",)))
         for number, (query, bound) in enumerate(parts):
             verb = f"INSERT INTO {table}" if number else f"CREATE TEMP TABLE {table} AS"
@@ -258,20 +272,19 @@ class Asked:
             setattr(whole, name, getattr(next(iter(found.values())), name))
 
     def _of_cells(self, part: str, more: Sequence[str], sums: Sequence[str]) -> tuple[str, sql.Parameters]:
-        source = self.cells.connect(self.connection)
+        files = [str(path) for path in self.cells]
+        self.connection.from_parquet(files).create_view("cells", replace=True)
         by = [cells_dimension(dimension) for dimension in self.by]
-        days = [
-            None if bound is None else bound // DAY_NS
-            for bound in (self.question.start_unix_ns, self.question.end_unix_ns)
-        ]
+        start, end = self.question.start_unix_ns, self.question.end_unix_ns
         condition, bound = sql.where(
             self.question.where,
             {name: cells_dimension(dimension).sql for name, dimension in self.every.items()},
-            days[0],
-            days[1],
+            None if start is None else start // DAY_NS,
+            # Where the period ends within a day, what is in that day ends before.
+            None if end is None else -(-end // DAY_NS),
             time="day",
         )
-        return sql.cell_sums(source, by, condition, part, more, sums), bound
+        return sql.cell_sums("cells", by, condition, part, more, sums), bound
 
     def _source(self) -> str:
         """The relation to ask: files as they are where they say all that is asked, else a new stream of

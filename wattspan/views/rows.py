@@ -17,11 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from wattspan.lake.arrow import text_column
+from wattspan.calls import Column
+from wattspan.lake.arrow import text_array, text_column, whole
 from wattspan.lake.inherit import nearest, parent_rows
 from wattspan.lake.manifest import Segment
 from wattspan.lake.rows import Flags, Floats, Ints
-from wattspan.lake.schema import ESTIMATES, SEGMENT
+from wattspan.lake.schema import ESTIMATES, SEGMENT, TEXT, TOKENS
+from wattspan.lake.segments import whole_traces
 
 TEXTS: Final = (
     "feature",
@@ -38,13 +40,6 @@ TEXTS: Final = (
     "sampling",
     "spread",
     "cost_source",
-)
-TOKENS: Final = (
-    "input_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "output_tokens",
-    "reasoning_tokens",
 )
 NUMBERS: Final = (
     "start_unix_ns",
@@ -81,10 +76,10 @@ class Stream:
     @property
     def schema(self) -> pa.Schema:
         """The columns of the stream."""
-        fields = [pa.field(name, pa.string()) for name in TEXTS]
+        fields = [pa.field(name, TEXT) for name in TEXTS]
         fields += [SEGMENT.field(name) for name in NUMBERS]
-        fields += [pa.field(f"inherited_{name}", pa.string()) for name in self.inherits]
-        fields += [pa.field(f"attribute_{i}", pa.string()) for i in range(len(self.attributes))]
+        fields += [pa.field(f"inherited_{name}", TEXT) for name in self.inherits]
+        fields += [pa.field(f"attribute_{i}", TEXT) for i in range(len(self.attributes))]
         if self.of_traces:
             fields += [pa.field("trace_energy_kwh", pa.float64()), pa.field("trace_co2e_g", pa.float64())]
         if self.of_requests:
@@ -93,29 +88,40 @@ class Stream:
 
     def reader(self) -> pa.RecordBatchReader:
         """The rows; to be read once."""
-        return pa.RecordBatchReader.from_batches(self.schema, self._batches())
+        batches = (batch for piece in self.pieces() for batch in piece.to_batches(max_chunksize=65_536))
+        return pa.RecordBatchReader.from_batches(self.schema, batches)
 
-    def _batches(self) -> Iterator[pa.RecordBatch]:
+    def pieces(self) -> Iterator[pa.Table]:
+        """The rows as tables of whole traces."""
         for segment in self.segments:
-            yield from self.table(segment).to_batches(max_chunksize=65_536)
+            yield from self._pieces(segment)
 
-    def table(self, segment: Segment) -> pa.Table:
-        """The rows of one segment."""
+    def _pieces(self, segment: Segment) -> Iterator[pa.Table]:
         needed = [*TEXTS, *NUMBERS, *self.inherits]
-        if self.inherits or self.attributes or self.of_traces or self.of_requests:
-            needed += _TREE
+        is_plain = not (self.inherits or self.attributes or self.of_traces or self.of_requests)
+        needed += _TREE[:1] if is_plain else _TREE
         if self.attributes:
             needed.append("attributes")
-        rows = pq.read_table(self.folder / segment.file, columns=needed, memory_map=True)
+        estimates = None
         if self.estimate_set is not None:
-            rows = self._with_estimates(rows, segment)
-        made: dict[str, Any] = {name: _plain(rows.column(name)) for name in TEXTS}
-        made |= {name: rows.column(name) for name in NUMBERS}
+            names = [name for name in ESTIMATES.names if name in needed]
+            file = self.folder / segment.estimates[self.estimate_set]
+            estimates = pq.read_table(file, columns=names, memory_map=True)
+        done = 0
+        for rows in whole_traces(self.folder, segment, needed):
+            if estimates is not None:
+                rows = _with(rows, estimates.slice(done, rows.num_rows))
+            done += rows.num_rows
+            yield self._made(rows)
+
+    def _made(self, rows: pa.Table) -> pa.Table:
+        """The columns of the stream of some whole traces."""
+        made: dict[str, Any] = {name: rows.column(name) for name in (*TEXTS, *NUMBERS)}
         if self.inherits or self.attributes:
             parent = parent_rows(rows.column("depth").to_numpy())
             for name in self.inherits:
-                codes = text_column(rows.column(name)).codes
-                made[f"inherited_{name}"] = _taken(_plain(rows.column(name)), nearest(codes > 0, parent))
+                said = text_column(rows.column(name))
+                made[f"inherited_{name}"] = _taken(said, nearest(said.codes > 0, parent))
             for number, key in enumerate(self.attributes):
                 own, place = _attribute(rows.column("attributes"), key)
                 source = nearest(place >= 0, parent)
@@ -130,37 +136,32 @@ class Stream:
             made["request_energy_kwh"] = pa.array(sums, mask=~(sums > 0))
         return pa.table([made[field.name] for field in self.schema], schema=self.schema)
 
-    def _with_estimates(self, rows: pa.Table, segment: Segment) -> pa.Table:
-        assert self.estimate_set is not None
-        file = segment.estimates[self.estimate_set]
-        wanted = [name for name in ESTIMATES.names if name in rows.schema.names]
-        other = pq.read_table(self.folder / file, columns=wanted, memory_map=True)
-        for name in wanted:
-            rows = rows.set_column(rows.schema.get_field_index(name), name, other.column(name))
-        return rows
+
+def _with(rows: pa.Table, estimates: pa.Table) -> pa.Table:
+    """The rows with other estimates of theirs."""
+    for name in estimates.column_names:
+        rows = rows.set_column(rows.schema.get_field_index(name), name, estimates.column(name))
+    return rows
 
 
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.cast(column, pa.string()) if pa.types.is_dictionary(column.type) else column
-
-
-def _taken(values: Any, source: Ints) -> pa.Array:
+def _taken(values: Column, source: Ints) -> pa.Array:
     """The value of row `source` for each row; "" where there is none."""
-    return pc.fill_null(pc.take(values, pa.array(source, mask=source < 0)), "")
+    codes = np.zeros(len(source), dtype=np.int32)
+    is_there = source >= 0
+    codes[is_there] = values.codes[source[is_there]]
+    return text_array(Column(codes, values.names))
 
 
-def _attribute(column: pa.ChunkedArray, key: str) -> tuple[Any, Ints]:
+def _attribute(column: pa.ChunkedArray, key: str) -> tuple[Column, Ints]:
     """All values of the map, and for each row the place of its own, -1 where it has none."""
-    array = column.combine_chunks()
-    if isinstance(array, pa.ChunkedArray):
-        array = array.chunk(0) if array.num_chunks else pa.array([], type=array.type)
+    array = whole(column)
     place = np.full(len(array), -1, dtype=np.int64)
     offsets = array.offsets.to_numpy()
     pairs = np.flatnonzero(pc.equal(array.keys, key).to_numpy(zero_copy_only=False))
     row = np.searchsorted(offsets, pairs, side="right") - 1
     there = (row >= 0) & (row < len(array))
     place[row[there]] = pairs[there]
-    return array.items, place
+    return text_column(array.items), place
 
 
 def counts(rows: pa.Table) -> Flags:

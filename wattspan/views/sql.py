@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from wattspan.lake.schema import TOKENS
 from wattspan.views.buckets import PERCENTILES, bucket_sql
 from wattspan.views.dimensions import START, Dimension, Filter
-from wattspan.views.rows import TOKENS
 
 Parameters = dict[str, object]
 
@@ -20,7 +20,7 @@ reported."""
 MEASURES: Final = {
     "recorded": "count(*) FILTER (is_owner)",
     "calls": "sum(weight) FILTER (is_owner)",
-    **{name: f"sum(weight * coalesce(owned_{name}, {name}))" for name in TOKENS},
+    **{name: f"sum(weight * {{{name}}})" for name in TOKENS},
     "energy_kwh": "sum(weight * energy_kwh)",
     "co2e_g": "sum(weight * co2e_g)",
     "embodied_g": "sum(weight * embodied_g)",
@@ -32,7 +32,7 @@ MEASURES: Final = {
 UNWEIGHTED: Final = {
     "recorded": "count(is_owner)",
     "calls": "count(is_owner)",
-    **{name: f"sum(coalesce(owned_{name}, {name}))" for name in TOKENS},
+    **{name: f"sum({{{name}}})" for name in TOKENS},
     "energy_kwh": "sum(energy_kwh)",
     "co2e_g": "sum(co2e_g)",
     "embodied_g": "sum(embodied_g)",
@@ -55,12 +55,6 @@ REQUESTS: Final = {
     "completed": "sum(weight) FILTER (request = 1)",
     "failed": "sum(weight) FILTER (request = 2)",
 }
-
-
-def probe(source: str) -> str:
-    """Whether any row is weighted, and whether any is compute: most lakes have neither, and then sums are
-    quicker."""
-    return f"SELECT coalesce(max(weight), 1) > 1, bool_or(basis = 'compute') FROM {source}"
 
 
 def where(
@@ -92,15 +86,23 @@ def where(
 
 
 def call_sums(
-    source: str, by: Sequence[Dimension], condition: str, *, is_weighted: bool, has_compute: bool
+    source: str,
+    by: Sequence[Dimension],
+    condition: str,
+    *,
+    is_weighted: bool,
+    has_compute: bool,
+    has_copied_tokens: bool,
 ) -> str:
-    """Sums of the calls by dimensions and classes."""
+    """Sums of the calls by dimensions and classes. What the rows have not need not be looked for: most lakes
+    have none of the three, and then sums are quicker."""
     measures = MEASURES if is_weighted or has_compute else UNWEIGHTED
+    tokens = {name: f"coalesce(owned_{name}, {name})" if has_copied_tokens else name for name in TOKENS}
     variances = VARIANCES if is_weighted else dict.fromkeys(VARIANCES, "0.0")
     columns = [
         *_keys(by),
         *CLASSES,
-        *(f"{sql} AS {name}" for name, sql in (measures | variances).items()),
+        *(f"{sql.format_map(tokens)} AS {name}" for name, sql in (measures | variances).items()),
     ]
     rows = COUNTED if has_compute else "is_owner"
     return (

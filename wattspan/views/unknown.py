@@ -56,7 +56,7 @@ _REMEDIES: Final = {
 def unknowns(snapshot: Snapshot, question: Question, kind: Kind | None = None) -> tuple[Unknown, ...]:
     """What is not known of the calls that `question` is about, the most calls first. Raises as `roll_up`
     does."""
-    with asked(snapshot, question, kind) as asking:
+    with asked(snapshot, question, kind, from_cells=False) as asking:
         rows = asking.unknown()
     calls: Counter[str] = Counter()
     energy: Counter[str] = Counter()
