@@ -20,7 +20,9 @@ from wattspan.estimator import Estimator
 from wattspan.otlp.dialects import DIALECT_KEYS, KindReader, Reading, kinds, read
 from wattspan.otlp.enrich import Enricher
 from wattspan.otlp.owners import OwnerMemory, decide
+from wattspan.otlp.owners.look import quick_look, scanned_look
 from wattspan.otlp.owners.recent import PureRecent, Recent
+from wattspan.otlp.owners.spans import Spans
 from wattspan.otlp.wire import scan
 
 pytestmark = needs_kernel
@@ -189,6 +191,30 @@ def test_owners_of_a_stream_are_the_same_from_bytes_as_from_columns(worlds, seed
         np.testing.assert_array_equal(mine.owner_span_id, theirs.owner_span_id)
         assert_same_calls(mine.calls, theirs.calls)
         assert (memories[0].traces, memories[0].calls) == (memories[1].traces, memories[1].calls)
+
+
+SIDE_BY_SIDE = [
+    # Calls of two instrumentors in one trace, and whether they may be one call.
+    ([chat(1, scope="a"), chat(2, scope="b", at=(1002.5, 2000))], False),
+    ([chat(1, scope="a"), chat(2, scope="b", at=(1002, 2000))], True),
+    ([chat(1, scope="a"), chat(2, scope="b", at=(1002.5, 2000)), chat(3, scope="c", at=(0, 1002.5))], True),
+    ([chat(1, scope="a"), chat(2, (1000, 302), scope="b")], False),
+    ([chat(1, scope="a"), chat(2, (1000, 301), scope="b")], True),
+    ([chat(1, scope="a"), chat(2, (1001, 300), scope="b")], False),
+    ([chat(1, scope="a"), chat(2, None, scope="b")], True),
+    ([chat(1, scope="a"), chat(2, None, error="429", scope="b")], False),
+    ([chat(1, None, error="429", scope="a"), chat(2, None, error="500", scope="b")], True),
+    ([chat(2, scope="b", at=(2000, 3000)), chat(1, scope="a", at=(0, 3000))], True),
+    ([chat(n, (n, 9), scope="ab"[n % 2], at=(n, 999)) for n in range(1, 66)], False),
+    ([chat(n, (n, 9), scope="ab"[n % 2], at=(n, 999)) for n in range(1, 67)], True),
+]
+
+
+@pytest.mark.parametrize(("spans", "may_be_one"), SIDE_BY_SIDE)
+def test_calls_of_two_instrumentors_are_settled_where_they_may_be_one_call(spans, may_be_one):
+    table, columns = scanned(spans), table_of(spans)
+    assert scanned_look(table, read(table)).needs_care.tolist() == [may_be_one]
+    assert quick_look(Spans.of(columns, read(columns))).needs_care.tolist() == [may_be_one]
 
 
 @settings(max_examples=300, deadline=None)

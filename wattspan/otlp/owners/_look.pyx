@@ -5,7 +5,7 @@ import numpy as np
 
 from libc.math cimport isnan
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free, malloc, qsort
 from libc.string cimport memcpy, memset
 
 from wattspan.otlp.wire._kernel cimport Scanned, address, text_of
@@ -20,6 +20,9 @@ cdef object empty = np.empty
 
 cdef enum:
     DEEPEST = 64
+    NEIGHBOURS = 64
+    # As node.OVERLAP_SLACK_NS.
+    SLACK_NS = 2000000
 
 cdef enum Role:
     CALL = 0
@@ -228,8 +231,58 @@ cdef void join_pairs(const Calls* calls) noexcept nogil:
             calls.winner[inner if outer_wins else outer] = outer if outer_wins else inner
 
 
-cdef void find_doubt(const Scan* scan, const Calls* calls, int32_t* seen) noexcept nogil:
-    """Traces in which something is open to doubt need care. `seen`: room for a number a text, all 0."""
+# A call and its start.
+cdef struct Start:
+    int64_t ns
+    int64_t call
+
+
+cdef int compare_starts(const void* one, const void* other) noexcept nogil:
+    cdef int64_t a = (<const Start*>one).ns
+    cdef int64_t b = (<const Start*>other).ns
+    return (a > b) - (a < b)
+
+
+cdef bint may_be_side_by_side(const Scan* scan, const Calls* calls, int64_t group, Start* starts) noexcept nogil:
+    """As look._may_be_side_by_side. `starts`: room for one a call."""
+    cdef int64_t n = 0
+    cdef int64_t place
+    cdef int64_t later
+    cdef int64_t call
+    cdef int64_t one
+    cdef int64_t other
+    cdef int64_t until_ns
+    for place in range(calls.bounds[group], calls.bounds[group + 1]):
+        call = calls.order[place]
+        if calls.is_left[call]:
+            starts[n].ns = scan.spans[calls.rows[call]].start_unix_ns
+            starts[n].call = call
+            n += 1
+    qsort(starts, n, sizeof(Start), compare_starts)
+    for place in range(n):
+        one = starts[place].call
+        # Times are 63 bits wide, so the sum fits into 64 unsigned.
+        until_ns = max(starts[place].ns, calls.end_ns[one])
+        for later in range(place + 1, n):
+            if <uint64_t>starts[later].ns > <uint64_t>until_ns + SLACK_NS:
+                break
+            if later - place > NEIGHBOURS:
+                return True
+            other = starts[later].call
+            if calls.scope[one] != calls.scope[other] and may_say_the_same(calls, one, other):
+                return True
+    return False
+
+
+cdef bint may_say_the_same(const Calls* calls, int64_t one, int64_t other) noexcept nogil:
+    if calls.carries[one] and calls.carries[other]:
+        return calls.input[one] == calls.input[other] and -1 <= calls.output[one] - calls.output[other] <= 1
+    return calls.is_error[one] == calls.is_error[other]
+
+
+cdef void find_doubt(const Scan* scan, const Calls* calls, int32_t* seen, Start* starts) noexcept nogil:
+    """Traces in which something is open to doubt need care. `seen`: room for a number a text, all 0; `starts`: room for
+    one a call."""
     cdef int64_t call
     cdef int64_t above
     cdef int64_t place
@@ -269,7 +322,7 @@ cdef void find_doubt(const Scan* scan, const Calls* calls, int32_t* seen) noexce
             if calls.is_left[call]:
                 least = min(least, calls.scope[call])
                 most = max(most, calls.scope[call])
-        if least < most:
+        if least < most and may_be_side_by_side(scan, calls, group, starts):
             calls.needs_care[group] = True
 
 
@@ -332,6 +385,7 @@ def look(Scanned scanned, reading):
     cdef int64_t aggregates
     cdef int64_t k
     cdef uint8_t* room
+    cdef Start* starts
     cdef list keep = []
     batch = reading.calls
     rows = _as(reading.rows, INT64, -1, keep)
@@ -373,14 +427,15 @@ def look(Scanned scanned, reading):
         raise MemoryError
     try:
         aggregates = gather(scan, &calls, &traces)
-        room = <uint8_t*>malloc(16 * n + 48 * k + 16 + 4 * <size_t>scan.texts.n)
+        room = <uint8_t*>malloc(16 * n + 64 * k + 16 + 4 * <size_t>scan.texts.n)
         if room == NULL:
             raise MemoryError
         # In order of size, so that all are aligned.
         calls.keys = <uint64_t*>room
         calls.up = <int64_t*>(calls.keys + n)
         calls.winner = calls.up + k
-        calls.call_of_row = <int32_t*>(calls.winner + k)
+        starts = <Start*>(calls.winner + k)
+        calls.call_of_row = <int32_t*>(starts + k)
         calls.kids = calls.call_of_row + n
         calls.is_left = <uint8_t*>(calls.kids + k)
         calls.doubt = calls.is_left + k
@@ -396,7 +451,7 @@ def look(Scanned scanned, reading):
                     break
             join_pairs(&calls)
             seen = np.zeros(max(scan.texts.n, 1), dtype=np.int32)
-            find_doubt(scan, &calls, <int32_t*>address(seen))
+            find_doubt(scan, &calls, <int32_t*>address(seen), starts)
             if aggregates > 0:
                 below = np.flatnonzero(carries & (reading.role == CALL))
                 below = below[np.argsort(end_ns[below], kind="stable")]

@@ -8,6 +8,7 @@ import numpy as np
 
 from wattspan.otlp.dialects import Reading
 from wattspan.otlp.owners.batch import Batch, ByTrace, Ids, Traces
+from wattspan.otlp.owners.node import OVERLAP_SLACK_NS
 from wattspan.otlp.owners.spans import Codes, Flags, Hashes, Ints, Spans
 from wattspan.otlp.wire import IMPLEMENTATION, SpanTable
 
@@ -17,6 +18,8 @@ if IMPLEMENTATION == "cython":
 
 _DEEPEST: Final = 64
 """Levels of the span tree that the quick look climbs; deeper traces are settled one by one."""
+_NEIGHBOURS: Final = 64
+"""Calls under way at once up to which different instrumentors are compared; busier traces are settled."""
 
 
 class Look:
@@ -60,8 +63,9 @@ def quick_look(spans: Spans) -> Look:
     """Decide the traces in which nothing is open to doubt.
 
     That is where each span comes once, every aggregate has a call with usage below it, and, once each call
-    that directly holds one other with the same response or tokens is set aside as its copy, the calls left
-    are by one instrumentor, none inside another, no response id twice.
+    that directly holds one other with the same response or tokens is set aside as its copy, of the calls left
+    none is inside another, no response id comes twice, and calls of different instrumentors are apart in time
+    or differ in their tokens.
     """
     batch = Batch.of(spans)
     look = Look(batch, np.setdiff1d(batch.traces.hashes, batch.group_hash))
@@ -75,7 +79,9 @@ def quick_look(spans: Spans) -> Look:
     doubt[loser] |= ~is_left[winner]
     doubt |= is_left & _has_twin(spans.response, is_left)
     look.needs_care[batch.group[doubt]] = True
-    look.needs_care |= _has_two_scopes(batch, is_left)
+    for group in _has_two_scopes(batch, is_left).nonzero()[0].tolist():
+        if _may_be_side_by_side(batch, group, is_left):
+            look.needs_care[group] = True
     if batch.is_aggregate.any():
         below, is_restated = _last_below(up, batch)
         look.needs_care[batch.group[batch.is_aggregate & ~is_restated]] = True
@@ -160,6 +166,32 @@ def _has_two_scopes(batch: Batch, is_left: Flags) -> Flags:
     most = np.maximum.reduceat(np.where(is_left[order], scope, -1), starts)
     two: Flags = least < most
     return two
+
+
+def _may_be_side_by_side(batch: Batch, group: int, is_left: Flags) -> bool:
+    """Whether calls of different instrumentors may be one call: what `settle` would look at more closely."""
+    calls = [call for call in batch.calls(group) if is_left[call]]
+    calls.sort(key=lambda call: int(batch.start_ns[call]))
+    for place, one in enumerate(calls):
+        until_ns = max(int(batch.start_ns[one]), int(batch.end_ns[one])) + OVERLAP_SLACK_NS
+        for distance, other in enumerate(calls[place + 1 :]):
+            if batch.start_ns[other] > until_ns:
+                break
+            if distance == _NEIGHBOURS:
+                return True
+            if batch.scope[one] != batch.scope[other] and _may_say_the_same(batch, one, other):
+                return True
+    return False
+
+
+def _may_say_the_same(batch: Batch, one: int, other: int) -> bool:
+    if batch.carries[one] and batch.carries[other]:
+        # As node.same_tokens, or wider.
+        return bool(
+            batch.input[one] == batch.input[other]
+            and abs(int(batch.output[one]) - int(batch.output[other])) <= 1
+        )
+    return bool(batch.is_error[one] == batch.is_error[other])
 
 
 def _is_inside(up: Ints, is_left: Flags) -> Flags:
