@@ -142,7 +142,7 @@ def test_nothing_that_a_span_says_is_logged(tmp_path: Path, caplog, capfd) -> No
     assert SECRET not in "".join(lines) + "".join(capfd.readouterr())
 
 
-def _broken(requests: list[bytes]) -> list[object]:
+def _broken(requests: list[bytes], table: object) -> list[object]:
     raise RuntimeError(f"cannot read {requests!r}")
 
 

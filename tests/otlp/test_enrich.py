@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -23,8 +24,9 @@ from otlp_spans import (
 from wattspan.estimator import Estimator
 from wattspan.otlp import pieces as pieces_module
 from wattspan.otlp.attributes import PROFILES
-from wattspan.otlp.enrich import Enriched, Enricher
+from wattspan.otlp.enrich import KEYS, Enriched, Enricher
 from wattspan.otlp.wire import SpanTable, WireError
+from wattspan.otlp.wire.encode import encode_varint
 
 ESTIMATOR = Estimator()
 BINPB = sorted(CAPTURES.rglob("*.binpb"))
@@ -391,8 +393,8 @@ def test_protobuf_with_more_spans_than_a_scan_reads_is_enriched_in_windows(
     (together,) = Enricher(ESTIMATOR).protobuf(messages)
     scan = pieces_module.scan
 
-    def scan_of_three(data: bytes, keys: Any) -> SpanTable:
-        table = scan(data, keys)
+    def scan_of_three(data: bytes, keys: Any, ends: Sequence[int] = ()) -> SpanTable:
+        table = scan(data, keys, ends)
         if table.n > 3:
             raise WireError(0, "more than 3 spans")
         return table
@@ -403,6 +405,37 @@ def test_protobuf_with_more_spans_than_a_scan_reads_is_enriched_in_windows(
     assert [m for window in windows for m in window.messages] == together.messages
     (window,) = Enricher(ESTIMATOR).protobuf([traces([chat(n) for n in range(1, 5)]).SerializeToString()])
     assert [p.reason for _, p in window.problems] == ["more than 3 spans"]
+
+
+def test_a_message_that_is_cut_off_is_not_completed_by_the_next_one() -> None:
+    whole = traces([chat(1)]).SerializeToString()
+    # A field that nobody knows, of as many bytes as the next message has.
+    cut_off = b"\x22" + encode_varint(len(whole))
+    (window,) = Enricher(ESTIMATOR).protobuf([cut_off, whole])
+    (alone,) = Enricher(ESTIMATOR).protobuf([whole])
+    assert window.messages == [cut_off, *alone.messages]
+    assert [(at, p.reason) for at, p in window.problems] == [
+        (0, "a field's length reaches past the end of its message")
+    ]
+
+
+def test_an_empty_span_at_the_end_of_a_message_is_no_span_of_the_next() -> None:
+    empty = b"\x0a\x04\x12\x02\x12\x00"
+    whole = traces([chat(1)]).SerializeToString()
+    (window,) = Enricher(ESTIMATOR).protobuf([empty, whole])
+    (alone,) = Enricher(ESTIMATOR).protobuf([whole])
+    assert window.messages == [empty, *alone.messages]
+    assert window.problems == []
+
+
+def test_messages_that_were_scanned_are_not_scanned_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    messages = [traces([chat(n), chat(n + 1)]).SerializeToString() for n in (1, 3)]
+    (window,) = Enricher(ESTIMATOR).protobuf(messages)
+    table = pieces_module.scan_messages(messages, KEYS)
+    monkeypatch.delattr(pieces_module, "scan")
+    (again,) = Enricher(ESTIMATOR).protobuf(messages, table)
+    assert again.messages == window.messages
+    assert again.table is table
 
 
 COUNT = st.one_of(

@@ -14,6 +14,7 @@ from wattspan.gateway.tallies import ProcessorTally
 from wattspan.otlp.attributes import Detail, Profile
 from wattspan.otlp.enrich import Enriched, Enricher
 from wattspan.otlp.owners import OwnerMemory
+from wattspan.otlp.wire import SpanTable
 
 Version = tuple[Profile, Detail]
 
@@ -50,8 +51,8 @@ class Enrichment:
         """
         self._must_forget = True
 
-    def versions(self, requests: Sequence[bytes]) -> dict[str, list[bytes]]:
-        """`requests` (valid protobuf) enriched, one list for each version.
+    def versions(self, requests: Sequence[bytes], table: SpanTable | None = None) -> dict[str, list[bytes]]:
+        """`requests` (valid protobuf) enriched, one list for each version; `table`: their spans, if scanned.
 
         A request at which Wattspan itself fails goes on as it is: the span is worth more than our figure.
         """
@@ -63,7 +64,7 @@ class Enrichment:
         for name, enricher in self._enrichers.items():
             is_first = not made
             try:
-                made[name] = self._enriched(enricher, requests, is_first)
+                made[name] = self._enriched(enricher, requests, is_first, table)
             except Exception as error:
                 log.error("enrichment failed, so one request at a time: %s", without_content(error))
                 made[name] = [self._alone(enricher, request, is_first) for request in requests]
@@ -81,8 +82,10 @@ class Enrichment:
             self._tally.failures += is_first
             return request
 
-    def _enriched(self, enricher: Enricher, requests: Sequence[bytes], is_first: bool) -> list[bytes]:
-        windows = list(enricher.protobuf(requests))
+    def _enriched(
+        self, enricher: Enricher, requests: Sequence[bytes], is_first: bool, table: SpanTable | None = None
+    ) -> list[bytes]:
+        windows = list(enricher.protobuf(requests, table))
         if is_first:
             for window in windows:
                 self._count(window)

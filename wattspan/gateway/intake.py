@@ -17,6 +17,9 @@ from wattspan.gateway.enrichment import Enrichment
 from wattspan.gateway.journal import without_content
 from wattspan.gateway.otlp_status import RefusalError, bad_data, unavailable
 from wattspan.gateway.signals import Signal, UndecodableError, count_items
+from wattspan.otlp.enrich import KEYS
+from wattspan.otlp.pieces import scan_messages
+from wattspan.otlp.wire import SpanTable, WireError
 
 log: Final = logging.getLogger(__name__)
 
@@ -139,21 +142,45 @@ class Intake:
             return taken
 
     def _groups(self, taken: Sequence[Pending]) -> list[Group]:
-        good: dict[Signal, list[Pending]] = {}
-        refused: list[tuple[Pending, Answer]] = []
+        of_signal: dict[Signal, list[Pending]] = {}
         for pending in taken:
+            of_signal.setdefault(pending.signal, []).append(pending)
+        groups = []
+        for signal, requests in of_signal.items():
+            table = _scanned_together(requests) if signal is Signal.TRACES else None
+            good = self._counted(requests) if table is None else requests
+            if good:
+                bodies = [request.body for request in good]
+                is_enriched = signal is Signal.TRACES
+                versions = self.enrichment.versions(bodies, table) if is_enriched else {AS_RECEIVED: bodies}
+                groups.append(Group(signal, good, versions))
+        return groups
+
+    def _counted(self, requests: Sequence[Pending]) -> list[Pending]:
+        """Those of `requests` that are valid, with their items; the clients of others are told."""
+        good: list[Pending] = []
+        refused: list[tuple[Pending, Answer]] = []
+        for pending in requests:
             try:
                 pending.items = count_items(pending.signal, pending.body)
             except UndecodableError as error:
                 refused.append((pending, bad_data(str(error))))
             else:
-                good.setdefault(pending.signal, []).append(pending)
+                good.append(pending)
         if refused:
             self.answer(refused)
-        groups = []
-        for signal, requests in good.items():
-            bodies = [request.body for request in requests]
-            is_enriched = signal is Signal.TRACES
-            versions = self.enrichment.versions(bodies) if is_enriched else {AS_RECEIVED: bodies}
-            groups.append(Group(signal, requests, versions))
-        return groups
+        return good
+
+
+def _scanned_together(requests: Sequence[Pending]) -> SpanTable | None:
+    """The spans of trace requests, which are counted on the way; None where one of them is not valid."""
+    try:
+        table = scan_messages([request.body for request in requests], KEYS)
+    except WireError:
+        return None
+    end = before = 0
+    for request in requests:
+        end += len(request.body)
+        upto = table.rows_until(end)
+        request.items, before = upto - before, upto
+    return table

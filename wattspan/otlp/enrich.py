@@ -89,16 +89,18 @@ class Enricher:
         self._reader = KindReader()
         self._templates = Templates(profile, detail)
 
-    def protobuf(self, messages: Sequence[bytes]) -> Iterator[Enriched]:
+    def protobuf(self, messages: Sequence[bytes], table: SpanTable | None = None) -> Iterator[Enriched]:
         """Enrich protobuf messages (TracesData, ExportTraceServiceRequest); all together form one window.
 
         Yields one window, or several where the messages are too much for one. Fields that are not valid
-        protobuf stay as they are and are reported; the others are enriched.
+        protobuf stay as they are and are reported; the others are enriched. `table`: what `scan_messages`
+        made of them with `KEYS`, where somebody has asked already.
         """
         pieces = [Piece(index, message, True) for index, message in enumerate(messages)]
         problems: list[MessageProblem] = []
         try:
-            table = scanned(pieces, KEYS)
+            if table is None:
+                table = scanned(pieces, KEYS)
         except WireError:
             pieces = [
                 piece
@@ -139,7 +141,7 @@ class Enricher:
             data = piece.data
             if piece.is_good:
                 begin += len(data)
-                last = table.rows_before(begin)
+                last = table.rows_until(begin)
                 try:
                     data = edit(data, first, last)
                 except WireError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from wattspan.otlp.containers import field_size
@@ -22,8 +23,21 @@ class Piece(NamedTuple):
 
 
 def scanned(pieces: Sequence[Piece], keys: KeySet) -> SpanTable:
-    """The spans of the good pieces, as one table. Raises WireError where they are too much for one."""
-    return scan(b"".join(piece.data for piece in pieces if piece.is_good), keys)
+    """The spans of the good pieces, as one table.
+
+    Raises WireError where one of them is not valid, or they are too much for one table.
+    """
+    return scan_messages([piece.data for piece in pieces if piece.is_good], keys)
+
+
+def scan_messages(messages: Sequence[bytes], keys: KeySet) -> SpanTable:
+    """The spans of protobuf messages, as one table.
+
+    Raises WireError where one of them is not valid by itself, or they are too much for one table.
+    """
+    if len(messages) == 1:
+        return scan(messages[0], keys)
+    return scan(b"".join(messages), keys, list(accumulate(map(len, messages[:-1]))))
 
 
 def readable(index: int, message: bytes, problems: list[MessageProblem]) -> Iterator[Piece]:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from implementations import BOTH, KERNEL, needs_kernel, values_of
+from implementations import BOTH, KERNEL, everything, needs_kernel, values_of
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from wire_bytes import (
     attribute,
@@ -26,6 +26,9 @@ from wire_bytes import (
     text_value,
     varint,
 )
+
+from wattspan.otlp.wire import WireError
+from wattspan.otlp.wire.limits import FAULTS, LENGTH_PAST
 
 CAPTURES = Path(__file__).parents[2] / "captures"
 
@@ -491,3 +494,27 @@ def test_a_table_outlives_the_bytes_it_was_read_from(wire: SimpleNamespace) -> N
         wire.scan(request(span(attributes=(attribute("a", text_value("other")),))), ["a"])
     assert table.text(table.codes(["a"])[0]) == "kept"
     assert isinstance(table.span_id, np.ndarray)
+
+
+def test_messages_end_where_they_are_said_to(wire: SimpleNamespace) -> None:
+    one, two = request(span(), span()), request(span())
+    table = wire.scan(one + two, [], [len(one)])
+    assert everything(table) == everything(wire.scan(one + two, []))
+    assert [table.rows_until(end) for end in (0, len(one), len(one + two))] == [0, 2, 3]
+    assert wire.scan(b"", [], [0, 0]).n == 0
+
+
+def test_a_message_that_the_next_one_completes_is_not_whole(wire: SimpleNamespace) -> None:
+    one = counted(4, bytes(20))
+    two = request(span())
+    assert wire.scan(one[:9] + two + bytes(len(one) - 9 - len(two)), []).n == 0
+    with pytest.raises(WireError, match="length reaches past the end") as caught:
+        wire.scan(two + one[:9] + two, [], [len(two), len(two) + 9])
+    assert caught.value.offset == len(two) + 1
+    assert caught.value.what == FAULTS[LENGTH_PAST]
+
+
+@pytest.mark.parametrize("ends", [[-1], [9], [3, 2]])
+def test_messages_that_end_outside_the_bytes_are_refused(wire: SimpleNamespace, ends: list[int]) -> None:
+    with pytest.raises(ValueError, match=r"message \d ends at -?\d, outside \d to 8"):
+        wire.scan(counted(4, bytes(6)), [], ends)

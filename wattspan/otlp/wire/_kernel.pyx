@@ -157,14 +157,14 @@ cdef class Scanned:
         """Whether a span carries a key of ours."""
         return self.scan.n_own > 0
 
-    def rows_before(self, int64_t offset):
-        """How many spans begin before `offset`."""
+    def rows_until(self, int64_t offset):
+        """How many spans end at or before `offset`."""
         cdef int32_t low = 0
         cdef int32_t high = self.scan.n_spans
         cdef int32_t middle
         while low < high:
             middle = (low + high) // 2
-            if self.scan.spans[middle].start < offset:
+            if self.scan.spans[middle].end <= offset:
                 low = middle + 1
             else:
                 high = middle
@@ -213,25 +213,41 @@ cdef Scanned new_scan(bytes data, keyset):
     return scanned
 
 
-def scan(data, keys):
+def scan(data, keys, ends=()):
     """The spans of an OTLP trace request and the values of `keys` on spans, scopes and resources.
 
     `data` is a TracesData or ExportTraceServiceRequest message, or several concatenated; anything but bytes is
-    copied first. Raises WireError for malformed bytes, ValueError for a wrong key list.
+    copied first. `ends`: where each of several ends, ascending, of which each must be whole by itself. Raises WireError for
+    malformed bytes, ValueError for a wrong key list or ends.
     """
     cdef bytes raw = data if type(data) is bytes else bytes(data)
     cdef int64_t length = PyBytes_GET_SIZE(raw)
+    cdef int64_t begin = 0
+    cdef int64_t n = len(ends)
+    cdef int64_t place
+    cdef int64_t* upto
     cdef Scanned scanned
     cdef Scan* state
     cdef int level
     cdef bint ok
+    ends_ = np.array([*ends, length], dtype=INT64)
+    upto = <int64_t*>address(ends_)
+    for place in range(n + 1):
+        if not begin <= upto[place] <= length:
+            raise ValueError(f"message {place} ends at {upto[place]}, outside {begin} to {length}")
+        begin = upto[place]
     if length > MOST_BYTES:
         raise WireError(0, FAULTS[TOO_MANY_BYTES])
     keyset = key_set(keys)
     scanned = new_scan(raw, keyset)
     state = &scanned.scan
     with nogil:
-        ok = read_request(state, state.base, state.base + length)
+        ok = True
+        begin = 0
+        for place in range(n + 1):
+            if ok:
+                ok = read_request(state, state.base + begin, state.base + upto[place])
+                begin = upto[place]
     if not ok:
         if state.fault.problem == cursor.NO_MEMORY:
             raise MemoryError

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,21 @@ _KINDS = {
 }
 
 
-def scan(data: bytes | bytearray | memoryview, keys: KeySet | Sequence[str]) -> SpanTable:
+def scan(
+    data: bytes | bytearray | memoryview, keys: KeySet | Sequence[str], ends: Sequence[int] = ()
+) -> SpanTable:
     """As the kernel's `scan`."""
     raw = bytes(data)
     builder = SpanTableBuilder(keys)
+    bounds_of = list(pairwise([0, *ends, len(raw)]))
+    for place, (begin, end) in enumerate(bounds_of):
+        if not begin <= end <= len(raw):
+            raise ValueError(f"message {place} ends at {end}, outside {begin} to {len(raw)}")
+    for begin, end in bounds_of if ends else ():
+        try:
+            _parse(raw[begin:end])
+        except WireError as error:
+            raise WireError(begin + error.offset, error.what) from error
     request = _parse(raw)
     scopes = [len(resource_spans.scope_spans) for resource_spans in request.resource_spans]
     spans = sum(

@@ -167,11 +167,11 @@ class SpanTable(_Scanned):
         """Whether a span carries a key of ours (`keyset.is_own_key`)."""
         return bool(self.own_attr.any() if self.scanned is None else self.scanned.carries_own)
 
-    def rows_before(self, offset: int) -> int:
-        """How many spans begin before `offset` in the bytes that were scanned."""
+    def rows_until(self, offset: int) -> int:
+        """How many spans end at or before `offset` in the bytes that were scanned."""
         if self.scanned is not None:
-            return int(self.scanned.rows_before(offset))
-        return int(np.searchsorted(self.start, offset))
+            return int(self.scanned.rows_until(offset))
+        return int(np.searchsorted(self.end, offset, side="right"))
 
     @property
     def n_resources(self) -> int:
