@@ -132,6 +132,32 @@ def test_the_crosswalk_and_the_sci_score_are_told_from_the_sealed_figure(desk: P
 
 
 @pytest.mark.usefixtures("released")
+def test_a_questionnaire_is_suggested_for_reviewed_and_filled(desk: Path) -> None:
+    assert run("disclosure", "publish", "--period", "2026Q3", "--lake", "lake").exit_code == 0
+    Path("form.csv").write_text(
+        "Product,SKU,kg CO2e per 1000,Favourite colour\nTicket summary,TS-1,,\nOther,,,\n"
+    )
+    seen = run("disclosure", "fill", "form.csv", "--suggest", "--out", "map.yaml")
+    assert seen.exit_code == 0, seen.output
+    fill = ("disclosure", "fill", "form.csv", "--map", "map.yaml", "--out", "filled.csv")
+    refused = run(*fill)
+    assert refused.exit_code == 2
+    assert "nobody has checked it" in lines(refused)
+    assert not Path("filled.csv").exists()
+    Path("map.yaml").write_text(Path("map.yaml").read_text().replace("reviewed: false", "reviewed: true"))
+    done = run(*fill, "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.output)
+    figure = json.loads(run("disclosure", "show", "summary@1", "--json").output)["columns"]["ghg_location"]
+    assert Path("filled.csv").read_text().splitlines()[1] == f"Ticket summary,TS-1,{figure['value']},"
+    assert told["unmapped_columns"] == ["Product", "Favourite colour"]
+    (noted,) = Path("filled.notes.csv").read_text().splitlines()[1:2]
+    assert noted.startswith('"form.csv, line 2, column C",kg CO2e per 1000,')
+    same = run("disclosure", "fill", "form.csv", "--map", "map.yaml", "--out", "form.csv")
+    assert "is the questionnaire itself" in lines(same)
+
+
+@pytest.mark.usefixtures("released")
 def test_a_changed_digit_is_found_by_both_checks(desk: Path) -> None:
     assert run("disclosure", "publish", "--period", "2026Q3", "--lake", "lake").exit_code == 0
     path = desk / "disclosures/2026Q3/summary@1/disclosure.json"
@@ -152,6 +178,8 @@ def test_a_changed_digit_is_found_by_both_checks(desk: Path) -> None:
         (("disclosure", "show", "summary@7"), "is not in the ledger; there are: none"),
         (("disclosure", "verify", "summary@1", "--head", "x"), "it is LINE:SHA256"),
         (("disclosure", "as-of", "yesterday"), "is not an ISO day"),
+        (("disclosure", "fill", "form.xlsx"), "fill needs --map MAP.yaml and -o OUT"),
+        (("disclosure", "fill", "form.xlsx", "--suggest"), "form.xlsx cannot be read"),
         (("disclosure", "crosswalk", "--target", "moon"), "allowed: esrs_set1, esrs_revised, vsme, cdp, sci"),
         (("disclosure", "supersede", "summary@7", "--lake", "lake", "--reason", "x"), "not in the ledger"),
     ],

@@ -244,6 +244,66 @@ def crosswalk(
     crosswalking.show(document, target, as_json=as_json)
 
 
+@app.command()
+def fill(
+    questionnaire: Annotated[Path, typer.Argument(help="The customer's spreadsheet: .xlsx or .csv.")],
+    map_file: Annotated[
+        Path | None, typer.Option("--map", help="Which column gets which cell (YAML).")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="The filled copy; with --suggest the map.")
+    ] = None,
+    suggest: Annotated[
+        bool,
+        typer.Option("--suggest", help="Write a map to begin with, from the headers; nothing is filled."),
+    ] = False,
+    sheet: Annotated[str, typer.Option(help="With --suggest: the sheet; the first where absent.")] = "",
+    header_row: Annotated[int, typer.Option(min=1, help="With --suggest: the row of the headers.")] = 1,
+    book: BookFolder = None,
+    config: ConfigFile = None,
+    as_json: Json = False,
+) -> None:
+    """Fill a customer's questionnaire from published disclosures, a note of source on every cell.
+
+    Columns that the map does not name stay as they are and are listed; so do rows and cells that cannot be
+    filled, with the reason. The customer's formats, formulas and other sheets stay.
+
+    Exit status: 0 written, 2 it cannot be used as it is (file, sheet, cell and next step are named).
+    """
+    _loaded()
+    from wattspan.cli import filling
+
+    try:
+        if suggest:
+            text = filling.suggested(questionnaire, sheet, header_row)
+            if out is None:
+                typer.echo(text, nl=False)
+            else:
+                out.write_text(text, encoding="utf-8")
+                console.print(f"wrote {out}: check it, then set reviewed: true", markup=False)
+            return
+        if map_file is None or out is None:
+            fail("fill needs --map MAP.yaml and -o OUT; `--suggest` writes a map to begin with")
+        with opened(config, book) as desk:
+            documents = [desk.document(published) for published in desk.book.published()]
+        outcome, lost, written = filling.filled(questionnaire, map_file, out, documents)
+    except filling.QuestionnaireError as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{out} cannot be written: {error.strerror}")
+    if as_json:
+        typer.echo(json.dumps(filling.plain(outcome, lost), indent=2, ensure_ascii=False))
+        return
+    names = ", ".join(str(path) for path in written)
+    console.print(f"{len(outcome.filled)} cells of {outcome.rows} rows filled: {names}", markup=False)
+    for what in lost:
+        console.print(f"not kept: {what}; copy it back from the original", markup=False, style="yellow")
+    for left in outcome.left:
+        console.print(f"left: {left.place}: {left.why}", markup=False, style="yellow", soft_wrap=True)
+    if outcome.unmapped:
+        console.print(f"not in the map, left as they are: {', '.join(outcome.unmapped)}", markup=False)
+
+
 @app.command("head")
 def head_of(book: BookFolder = None, config: ConfigFile = None) -> None:
     """The newest line of the ledger: handed out with every answer, nobody can cut its tail unseen."""

@@ -1,0 +1,1 @@
+"""A customer's questionnaire, filled from published disclosures."""
