@@ -32,6 +32,7 @@ from wattspan.lake.writer import LakeWriter
 from wattspan.views.cells import cells_of
 from wattspan.views.dimensions import NAMES, Filter
 from wattspan.views.rollup import Question, roll_up
+from wattspan.views.unknown import unknowns
 
 RULES = FeatureRules(
     [FeatureRule(feature="Ask", span="ask*"), FeatureRule(feature="Find", span="find", service="s2")]
@@ -72,6 +73,11 @@ def answers_agree(snapshot: Snapshot, question: Question) -> None:
     for answer in (ours, theirs):
         answer["groups"].sort(key=lambda group: [str(group[name]) for name in question.by])
     same(ours, theirs)
+    mine, others = (
+        sorted((one.as_dict() for one in unknowns(lake, question)), key=lambda one: one["what"])
+        for lake in (snapshot, without_cells(snapshot))
+    )
+    same(mine, others)
 
 
 texts = st.sampled_from(("", "s1", "s2"))

@@ -27,7 +27,7 @@ SCHEMA: Final = pa.schema(
     [
         pa.field(PART, pa.string()),
         *(pa.field(name, pa.int64() if name == "day" else pa.string()) for name in OF_CELLS),
-        *(pa.field(name, pa.string()) for name in sql.CLASSES),
+        *(pa.field(name, pa.string()) for name in sql.OF_CALLS),
         *(pa.field(name, pa.float64()) for name in (*sql.SUMS, *sql.REQUESTS)),
         pa.field("bucket", pa.int32()),
         pa.field("n", pa.float64()),
@@ -78,12 +78,14 @@ class _Part:
 
 def _parts() -> tuple[_Part, ...]:
     by, of_requests = dimensions(OF_CELLS), dimensions(name for name in OF_REQUESTS if name in OF_CELLS)
-    sums = sql.call_sums("stream", by, "true", is_weighted=True, has_compute=True, has_copied_tokens=True)
+    sums = sql.call_sums(
+        "stream", by, "true", sql.OF_CALLS, is_weighted=True, has_compute=True, has_copied_tokens=True
+    )
     per_call = sql.bucket_counts("stream", by, "true", "energy_kwh")
     per_request = sql.bucket_counts("stream", of_requests, "true", "request_energy_kwh")
     requests = sql.request_sums("stream", of_requests, "true")
     return (
-        _Part("calls", by, sums, sql.CLASSES, sql.SUMS),
+        _Part("calls", by, sums, sql.OF_CALLS, sql.SUMS),
         _Part("requests", of_requests, requests, (), tuple(sql.REQUESTS)),
         _Part("per_call", by, per_call, ("bucket",), ("n",)),
         _Part("per_request", of_requests, per_request, ("bucket",), ("n",)),

@@ -171,7 +171,7 @@ class Asked:
         """The groups in their order, and the whole."""
         found: dict[tuple[Any, ...], Group] = {}
         whole = Group(())
-        for row in self._call_rows():
+        for row in self.call_rows():
             keys = tuple(row[f"key_{number}"] for number in range(len(self.by)))
             if keys not in found:
                 found[keys] = Group(self._texts(keys))
@@ -194,30 +194,24 @@ class Asked:
         )
         return ordered, whole
 
-    def unknown(self) -> list[tuple[Any, ...]]:
-        """Rows of `sql.unknown_calls`."""
-        if not self.segments:
-            return []
-        query = sql.unknown_calls(self._source(), self.condition)
-        rows: list[tuple[Any, ...]] = self.connection.execute(query, self.bound).fetchall()
-        return rows
-
     def _texts(self, keys: Iterable[Any]) -> tuple[str, ...]:
         return tuple(dimension.text(value) for dimension, value in zip(self.by, keys, strict=True))
 
-    def _call_rows(self) -> Iterable[Mapping[str, Any]]:
+    def call_rows(self, classes: Sequence[str] = sql.CLASSES) -> Iterable[Mapping[str, Any]]:
+        """Sums of the calls (`sql.SUMS`) by key_0 … and `classes`; one group may come in several rows."""
         if self.segments:
             query = sql.call_sums(
                 self._source(),
                 self.by,
                 self.condition,
+                classes,
                 is_weighted=self.is_weighted,
                 has_compute=self.has_compute,
                 has_copied_tokens=self.has_copied_tokens,
             )
             yield from self._mappings(query, self.bound)
         if self.cells:
-            yield from self._mappings(*self._of_cells("calls", (*sql.CLASSES,), sql.SUMS))
+            yield from self._mappings(*self._of_cells("calls", classes, sql.SUMS))
 
     def _add_requests(self, found: dict[tuple[Any, ...], Group], whole: Group) -> None:
         rows: list[Mapping[str, Any]] = []

@@ -16,6 +16,8 @@ COUNTED: Final = "(is_owner OR basis = 'compute')"
 CLASSES: Final = ("spread", "evidence", "basis", "sampling")
 """What rows are apart by, beside the dimensions asked for: errors they share, and the classes that are
 reported."""
+OF_CALLS: Final = (*CLASSES, "region_source")
+"""What the cells of calls are apart by: what is unknown of them is told from cells too."""
 
 MEASURES: Final = {
     "recorded": "count(*) FILTER (is_owner)",
@@ -89,6 +91,7 @@ def call_sums(
     source: str,
     by: Sequence[Dimension],
     condition: str,
+    classes: Sequence[str] = CLASSES,
     *,
     is_weighted: bool,
     has_compute: bool,
@@ -101,13 +104,13 @@ def call_sums(
     variances = VARIANCES if is_weighted else dict.fromkeys(VARIANCES, "0.0")
     columns = [
         *_keys(by),
-        *CLASSES,
+        *classes,
         *(f"{sql.format_map(tokens)} AS {name}" for name, sql in (measures | variances).items()),
     ]
     rows = COUNTED if has_compute else "is_owner"
     return (
         f"SELECT {', '.join(columns)} FROM {source} WHERE {rows} AND {condition} "
-        f"GROUP BY {_numbers(by, CLASSES)}"
+        f"GROUP BY {_numbers(by, classes)}"
     )
 
 
@@ -143,19 +146,6 @@ def percentiles(source: str, keys: int) -> str:
         f"ranked AS (SELECT {listed}bucket, sum(n) OVER ({partition} ORDER BY bucket) AS up_to, "
         f"sum(n) OVER ({partition}) AS total FROM merged) "
         f"SELECT {listed}{chosen} FROM ranked{grouped}"
-    )
-
-
-def unknown_calls(source: str, condition: str) -> str:
-    """Calls by what is not known of them."""
-    model = "CASE WHEN model <> '' THEN model ELSE coalesce(request_model, '') END"
-    return (
-        f"SELECT basis, CASE WHEN basis = 'no_usage' THEN service ELSE '' END, "
-        f"CASE WHEN resolved_model = '' AND energy_kwh IS NOT NULL THEN {model} ELSE '' END, "
-        "resolved_model = '' AND energy_kwh IS NOT NULL, region_source, sampling, feature = '', "
-        "cost_usd IS NULL, CASE WHEN resolved_model <> '' THEN resolved_model ELSE model END, "
-        "sum(weight), coalesce(sum(weight * energy_kwh), 0) "
-        f"FROM {source} WHERE is_owner AND {condition} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9"
     )
 
 

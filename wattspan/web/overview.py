@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from wattspan import quantities
 from wattspan.lake.reader import Snapshot
 from wattspan.views.dimensions import label
 from wattspan.views.flame_merge import Period
 from wattspan.views.kinds import Kind
 from wattspan.views.rollup import Group, Question, RollUp, kinds, roll_up
+from wattspan.views.unknown import Unknown, unknowns
 
 SHOWN: Final = 8
 SERIES: Final = 6
 """Series of the time line; what is smaller is one more, "other"."""
 HOURLY_UP_TO_DAYS: Final = 3
-
-
-class Unknown(NamedTuple):
-    """One thing that is not known."""
-
-    what: str
-    way_out: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +48,7 @@ def overview(snapshot: Snapshot, period: Period) -> Overview:
     by_feature, by_model, by_region = (
         roll_up(snapshot, _question((name,), period), kind) for name in ("feature", "model", "region")
     )
-    unknown = tuple(_unknowns(by_feature, by_model, by_region))
+    unknown = unknowns(snapshot, _question((), period), kind)
     return Overview(kind, there, by_feature, by_model, by_region, unknown)
 
 
@@ -102,61 +95,3 @@ def _question(by: tuple[str, ...], period: Period) -> Question:
 def _seconds(text: str) -> int:
     moment = dt.datetime.fromisoformat(text)
     return int((moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp())
-
-
-def _unknowns(by_feature: RollUp, by_model: RollUp, by_region: RollUp) -> list[Unknown]:
-    whole = by_feature.total
-    found: list[Unknown] = []
-    silent = whole.calls - whole.failed - whole.with_energy
-    if silent >= 1:
-        found.append(
-            Unknown(
-                f"{silent:,.0f} calls told no tokens: they have no figure, and none is made up",
-                "Have streams report usage (OpenAI: stream_options={'include_usage': true}), or let the "
-                "gateway see the provider's own spans.",
-            )
-        )
-    if (dark := whole.with_energy - whole.with_carbon) >= 1:
-        found.append(
-            Unknown(
-                f"{dark:,.0f} calls have energy and no carbon",
-                "Their grid zone has no figure of the chosen signal: `wattspan grid` shows which.",
-            )
-        )
-    if (vague := whole.energy_by_tier.get("unknown", 0.0)) > 0:
-        models = [group.key[0] for group in by_model.groups if "unknown" in group.energy_by_tier][:4]
-        found.append(
-            Unknown(
-                f"{quantities.share(vague / whole.energy_kwh.central)} of the energy is of unknown models: "
-                + ", ".join(label("model", model) for model in models),
-                "Declare what serves them under `deployments:`; `wattspan models show NAME` has near names.",
-            )
-        )
-    world = [
-        group for group in by_region.groups if group.key[0] in {"", "world"} and group.energy_kwh.central
-    ]
-    if world:
-        share = sum(group.energy_kwh.central for group in world) / whole.energy_kwh.central
-        found.append(
-            Unknown(
-                f"{quantities.share(share)} of the energy has no known region and takes the "
-                "world's mean grid",
-                "Set cloud.region on the client span, or write a rule under `regions:`.",
-            )
-        )
-    unmapped = [group for group in by_feature.groups if not group.key[0]]
-    if unmapped and whole.calls:
-        found.append(
-            Unknown(
-                f"{quantities.share(unmapped[0].calls / whole.calls)} of the calls belong to no feature",
-                "Write rules under `features:`: by service, route, root span or an attribute.",
-            )
-        )
-    if sampled := whole.calls_by_sampling.get("unknown", 0.0):
-        found.append(
-            Unknown(
-                f"{sampled:,.0f} calls come from traces of which nothing says whether they were sampled",
-                "Set the sampling rate in the configuration if your collector samples; say 1 if it does not.",
-            )
-        )
-    return found

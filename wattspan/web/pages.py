@@ -21,6 +21,7 @@ from wattspan.views.frames import tokens as token_counts
 from wattspan.views.period import read_period
 from wattspan.views.rollup import RollUp
 from wattspan.views.traces import ORDERS, TraceFilter, TracePage, list_traces, trace_rows
+from wattspan.views.unknown import Unknown
 from wattspan.web import comparisons
 from wattspan.web.overview import SHOWN, Overview
 from wattspan.web.span_chain import explain_row
@@ -121,7 +122,18 @@ def overview_page(snapshot: Snapshot, found: Overview, words: str) -> dict[str, 
             ("By model", "model", _parts(found.by_model)),
             ("By region", "region", _parts(found.by_region)),
         ],
-        "unknown": found.unknown,
+        "unknown": [_unknown(one, energy.central) for one in found.unknown],
+    }
+
+
+def _unknown(one: Unknown, whole_kwh: float) -> dict[str, str]:
+    share = f", {quantities.share(one.energy_kwh / whole_kwh)} of the energy" if one.energy_kwh else ""
+    number = "1 call" if one.calls == 1 else f"{one.calls:,.0f} calls"
+    return {
+        "number": f"{number}{share}",
+        "what": one.finding,
+        "examples": ", ".join(one.examples),
+        "remedy": one.remedy[0].upper() + one.remedy[1:],
     }
 
 

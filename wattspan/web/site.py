@@ -168,7 +168,7 @@ class Site:
         found = overview(snapshot, _period(request)[0])
         return {
             **{name: getattr(found, f"by_{name}").as_dict() for name in ("feature", "model", "region")},
-            "unknown": [item._asdict() for item in found.unknown],
+            "unknown": [item.as_dict() for item in found.unknown],
         }
 
     def api_timeline(self, snapshot: Snapshot, request: web.Request) -> dict[str, Any]:
