@@ -4,13 +4,16 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test interop neighbours lint bench edition docs clean
+.PHONY: help demo questionnaire test interop neighbours lint bench edition docs clean
 
 help: ## list what can be done
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 demo: .venv/ready ## a gateway, real spans through it, a lake and its page; Ctrl-C stops it
 	@$(BIN)/python -m demo $(ARGS)
+
+questionnaire: .venv/ready ## a customer's form about forty product surfaces, answered from a lake
+	@$(BIN)/python -m demo.questionnaire $(ARGS)
 
 test: .venv/dev ## run the tests
 	$(BIN)/pytest $(ARGS)

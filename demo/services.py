@@ -75,8 +75,9 @@ def post(url: str, body: bytes) -> None:
         answer.read()
 
 
-def command(*arguments: str) -> None:
-    """Run a command to its end. Raises ServiceError where it fails."""
+def command(*arguments: str) -> str:
+    """Run a command to its end; what it said. Raises ServiceError where it fails."""
     done = subprocess.run([str(WATTSPAN), *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise ServiceError(f"wattspan {' '.join(arguments)}:\n{done.stdout}{done.stderr}")
+    return done.stdout

@@ -52,10 +52,11 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._is_locked = False
+        self._checked_bytes, self._checked_entries = b"", list[Entry]()
 
     def entries(self) -> list[Entry]:
         """All lines, checked. Raises LedgerError naming the first line that is wrong."""
-        entries, torn = _parsed(self._bytes(), self.path.name)
+        entries, torn = self._read()
         if torn:
             raise LedgerError(
                 f"{self.path.name}, line {len(entries) + 1}: torn: an append was cut short "
@@ -127,9 +128,20 @@ class Ledger:
 
     def mend(self) -> None:
         """Cut off a last line that was never told as written. Within `locked` only."""
-        _, torn = _parsed(self._bytes(), self.path.name)
+        _, torn = self._read()
         if torn:
             os.truncate(self.path, self.path.stat().st_size - torn)
+
+    def _read(self) -> tuple[list[Entry], int]:
+        """The entries, and the bytes of a torn last line (0 for none)."""
+        data = self._bytes()
+        # A line that was checked and is there byte for byte is not checked again: publishing forty features
+        # would otherwise check each signature three hundred times.
+        if not data.startswith(self._checked_bytes):
+            self._checked_bytes, self._checked_entries = b"", []
+        entries, torn = _parsed(data[len(self._checked_bytes) :], self.path.name, self._checked_entries)
+        self._checked_bytes, self._checked_entries = data[: len(data) - torn], entries
+        return list(entries), torn
 
     def _bytes(self) -> bytes:
         try:
@@ -159,12 +171,12 @@ class Ledger:
             os.close(file)
 
 
-def _parsed(data: bytes, name: str) -> tuple[list[Entry], int]:
-    """The entries, and the bytes of a torn last line (0 for none)."""
+def _parsed(data: bytes, name: str, before: Sequence[Entry]) -> tuple[list[Entry], int]:
+    """`before` and the entries that follow it in `data`, and the bytes of a torn last line (0 for none)."""
     whole, _, tail = data.rpartition(b"\n")
-    entries: list[Entry] = []
-    keys: list[PublicKey] = []
-    for number, line in enumerate(whole.split(b"\n") if whole else [], start=1):
+    entries = list(before)
+    keys = _keys(before)
+    for number, line in enumerate(whole.split(b"\n") if whole else [], start=len(before) + 1):
         where = f"{name}, line {number}"
         try:
             content = canonical.read(line, where)

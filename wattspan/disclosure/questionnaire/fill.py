@@ -148,10 +148,13 @@ class _Filler:
             return value
         decimals = self.sheet.decimals(row, at) if column.decimals is None else column.decimals
         if answer.cell.unit and decimals is not None and _is_too_coarse(value, decimals):
-            offer = _value(answer, Column(column.cell, column.unit), Decimal(MILLION))
+            offer = ""
+            if answer.cell.is_per_inference and amount < MILLION:
+                million = _value(answer, Column(column.cell, column.unit), Decimal(MILLION))
+                offer = f"offer it per 1,000,000, which is {shown(Decimal(million))}, or "
             raise _LeftError(
-                f"{decimals} decimals would print {_places(value, decimals)} for {shown(value)}; offer it "
-                f"per 1,000,000, which is {shown(Decimal(offer))}, or ask for more decimals"
+                f"{decimals} decimals would print {_places(value, decimals)} for {shown(value)}; {offer}ask "
+                "for more decimals"
             )
         return _written(value, answer, column.decimals)
 

@@ -163,7 +163,7 @@ def _volume(document: Document) -> tuple[str, str, str]:
 
 def _models(document: Document) -> tuple[str, str, str]:
     found = document.columns["models_regions"]
-    first = [f"{row['model']} in {row['region']} {row['share_percent']} %" for row in found[:3]]
+    first = [f"{row['model']} in {row['region']} {row['share_percent']}" for row in found[:3]]
     more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
     return "; ".join(first) + more, "% of column 8", ""
 

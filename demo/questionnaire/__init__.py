@@ -1,0 +1,1 @@
+"""A customer's questionnaire about forty product surfaces, answered in one command."""
