@@ -138,6 +138,7 @@ class _Sheets:
         rows = [
             ("functional unit", columns["functional_unit"]),
             ("methodology", method["id"]),
+            ("its document", f"wattspan edition show {method['edition'].partition(' ')[0]}"),
             ("digest of the methodology", f"sha256:{method['sha256']}"),
             ("grid signal", f"{method['signal']}, {method['factor_type']} factors, location-based"),
             ("interval", columns["ghg_location"]["interval"]),
