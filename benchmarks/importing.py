@@ -5,7 +5,6 @@ One core: processor seconds of the process, best of RUNS.
 
 from __future__ import annotations
 
-import resource
 import shutil
 import tempfile
 import time
@@ -17,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.memory import largest_mib
 from wattspan.config import load_config
 from wattspan.lake.ownership import own
 from wattspan.lake.sources.column_map import ColumnMap
@@ -78,7 +78,7 @@ def main() -> None:
             rate = _rate(run)
             print(f"{name:24} {rate / 1e6:6.2f} M/s   DuckDB's copy is {rival / rate:5.1f} x as fast")
         print(f"{'DuckDB copies the file':24} {rival / 1e6:6.2f} M/s")
-        print(f"most memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+        print(f"most memory {largest_mib():.0f} MB")
 
 
 def _portions(log: Path):

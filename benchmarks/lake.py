@@ -7,7 +7,6 @@ own (WATTSPAN_LAKE_SPANS changes how many) and prints its largest resident memor
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 import duckdb
 
 from benchmarks import lake_spans
+from benchmarks.memory import largest_mib
 from wattspan.estimator import Estimator
 from wattspan.lake.features import FeatureRules
 from wattspan.lake.seal import Sealer
@@ -57,7 +57,7 @@ def duckdb_copy(files: list[Path], out: Path) -> float:
         return time.process_time() - begin
 
 
-def largest_mib(spans: int) -> tuple[float, float]:
+def memory_of(spans: int) -> tuple[float, float]:
     """Resident memory and processor seconds of a process that seals `spans` spans."""
     code = f"from benchmarks.lake import many; many({spans})"
     told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
@@ -75,7 +75,7 @@ def many(spans: int) -> None:
         writer.seal_all()
         assert sum(segment.rows for segment in writer.manifest.segments) == spans
         seconds = time.process_time() - begin
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, seconds)
+    print(largest_mib(), seconds)
 
 
 def main() -> None:
@@ -96,7 +96,7 @@ def main() -> None:
     print(f"size                {size / SPANS:6.1f} bytes a span")
     ratio = sum(best) / rival
     print(f"DuckDB, COPY alone  {rival / SPANS * 1e6:6.2f} us a span: the lake takes {ratio:.1f} times that")
-    mib, seconds = largest_mib(MANY)
+    mib, seconds = memory_of(MANY)
     print(
         f"{MANY:,} spans sealed: {mib:,.0f} MiB at most (budget {BUDGET_MIB:,}), {seconds:.0f} s of processor"
     )

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -24,6 +23,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.memory import largest_mib
 from wattspan.calls import CallBatch, Column
 from wattspan.estimator import Estimator
 from wattspan.lake import spread
@@ -115,7 +115,7 @@ def once(name: str, folder: Path) -> None:
     else:
         groups = len(roll_up(snapshot, Question(("day", "feature", "model"))).groups)
     wall, processor = time.perf_counter() - began, time.process_time() - before
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = largest_mib()
     print(wall, processor, peak, groups)
 
 

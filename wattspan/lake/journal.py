@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import os
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from struct import Struct
 from typing import BinaryIO, Final
 
 import pyarrow as pa
+from isal import isal_zlib
 
 from wattspan.lake.arrow import RAW, from_arrow, to_arrow
 from wattspan.lake.disk import sync_folder
@@ -40,12 +39,22 @@ class Journal:
         try:
             for rows in portions:
                 payload = _payload(rows)
-                self._file.write(_HEAD.pack(len(payload), zlib.crc32(payload)) + payload)
+                self._write([_HEAD.pack(len(payload), isal_zlib.crc32(payload)), payload])
             os.fsync(self._file.fileno())
         except OSError:
             self._file.seek(at)
             self._file.truncate()
             raise
+
+    def _write(self, parts: Sequence[bytes | pa.Buffer]) -> None:
+        left = [memoryview(part) for part in parts]
+        while left:
+            # A disk that is full takes what it can, and refuses the rest the next time.
+            done = os.writev(self._file.fileno(), left)
+            while left and done >= len(left[0]):
+                done -= len(left.pop(0))
+            if left:
+                left[0] = left[0][done:]
 
     @property
     def size(self) -> int:
@@ -66,7 +75,7 @@ def read_journal(path: Path) -> Iterator[SpanRows]:
         while len(head := file.read(_HEAD.size)) == _HEAD.size:
             size, crc = _HEAD.unpack(head)
             payload = file.read(size) if size < 1 << 40 else b""
-            if len(payload) < size or zlib.crc32(payload) != crc:
+            if len(payload) < size or isal_zlib.crc32(payload) != crc:
                 return
             with pa.ipc.open_stream(payload) as stream:
                 for batch in stream:
@@ -81,14 +90,14 @@ def torn_bytes(path: Path) -> int:
         while len(head := file.read(_HEAD.size)) == _HEAD.size:
             length, crc = _HEAD.unpack(head)
             payload = file.read(length) if length <= size - at else b""
-            if len(payload) < length or zlib.crc32(payload) != crc:
+            if len(payload) < length or isal_zlib.crc32(payload) != crc:
                 break
             at += _HEAD.size + length
     return size - at
 
 
-def _payload(rows: SpanRows) -> bytes:
-    out = io.BytesIO()
+def _payload(rows: SpanRows) -> pa.Buffer:
+    out = pa.BufferOutputStream()
     with pa.ipc.new_stream(out, RAW, options=_OPTIONS) as stream:
         stream.write_batch(to_arrow(rows))
     return out.getvalue()

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import pyarrow as pa
 
 from wattspan.calls import CallBatch, Column, EstimateBatch
-from wattspan.estimator import Estimator
+from wattspan.estimator import Estimator, Plan
 from wattspan.lake import arrow, spread
 from wattspan.lake.compute import ComputeSpans
 from wattspan.lake.cost import costs
 from wattspan.lake.features import FeatureRules
 from wattspan.lake.ownership import own
 from wattspan.lake.plans import PlanTexts
-from wattspan.lake.rows import SpanRows, Tree
+from wattspan.lake.rows import Ints, SpanRows, Tree
 from wattspan.lake.sampling import weights
 from wattspan.lake.schema import ESTIMATE, SEGMENT, TOKENS
 from wattspan.lake.tree import once_each, plant, span_keys
@@ -99,11 +99,7 @@ class Sealer:
             at_compute, found = self.compute.estimate(rows)
             every, at_every = EstimateBatch.concatenate([made, found]), np.concatenate([at, at_compute])
         columns = _placed(every, at_every, n)
-        plan_of_row, plans = self.estimator.plans(owned)
-        has_figure = np.isfinite(made.energy_kwh)
-        texts = Column.of([self.plans.of(plan) for plan in plans])
-        codes = np.where(has_figure, texts.codes[plan_of_row] if plans else 0, 0)
-        columns["plan"] = _text(Column(codes.astype(np.int32), texts.names), at, n)
+        columns["plan"] = _text(self._plan_texts(owned, made), at, n)
         copies = rows.call_rows[np.flatnonzero(~is_owner & (rows.role == CALL))]
         basis = Column.concatenate([every.basis, Column.constant(DUPLICATE, len(copies))])
         columns["basis"] = _text(basis, np.concatenate([at_every, copies]), n)
@@ -116,6 +112,24 @@ class Sealer:
             wide[at[differs]], absent[at[differs]] = value[differs], False
             columns[f"owned_{name}"] = pa.array(wide, mask=absent)
         return columns
+
+    def _plan_texts(self, owned: CallBatch, made: EstimateBatch) -> Column:
+        """The constants of each estimate, "" where there is no figure."""
+        if made.plans is None:
+            # Those of a live grid are of an hour; the constants are those of all hours.
+            of_row, plans = self.estimator.plans(owned)
+        else:
+            used, of_row = _used(made.plans.of_row)
+            plans = [cast(Plan, made.plans.of(number)) for number in used]
+        texts = Column.of([self.plans.of(plan) for plan in plans])
+        codes = np.where(np.isfinite(made.energy_kwh), texts.codes[of_row] if plans else 0, 0)
+        return Column(codes.astype(np.int32), texts.names)
+
+
+def _used(codes: Ints) -> tuple[list[int], Ints]:
+    """The distinct codes, and the place of each among them."""
+    there = np.bincount(codes) > 0
+    return np.flatnonzero(there).tolist(), (np.cumsum(there) - 1)[codes]
 
 
 _TEXTS: Final = {

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import Final
 
 import numpy as np
 
 from wattspan.calls import Column
 from wattspan.lake.allowed import LONGEST_VALUE, allowed_keys
+from wattspan.lake.response_ids import response_hashes
 from wattspan.lake.rows import Attributes, Floats, Hashes, Integers, Ints, SpanRows
 from wattspan.lake.trace_state import kept_shares
 from wattspan.otlp.attributes import OWN_KEYS
@@ -97,8 +97,8 @@ class SpanSource:
     def _attributes(self, table: SpanTable, texts: _Texts) -> Attributes:
         """The allow-listed attributes of spans, and of resources where the span has none of the key."""
         owners: list[Ints] = []
-        keys: list[Ints] = []
-        values: list[Ints] = []
+        keys: list[int] = []
+        places: list[Integers] = []
         for code, key in enumerate(self.kept, start=1):
             place = table.keyset.position[key]
             line = table.span_index.of(place)
@@ -109,17 +109,17 @@ class SpanSource:
             if of_resource is not None:
                 found = np.where(found >= 0, found, of_resource[table.resource])
             rows = np.flatnonzero(found >= 0)
-            value = texts.of_values(found[rows])
-            is_there = value > 0
-            owners.append(rows[is_there])
-            values.append(value[is_there])
-            keys.append(np.full(int(is_there.sum()), code, dtype=np.int64))
+            owners.append(rows)
+            places.append(found[rows])
+            keys.append(code)
         offsets = np.zeros(table.n + 1, dtype=np.int64)
         if not owners:
             return Attributes(offsets, Column.constant("", 0), Column.constant("", 0))
-        owner, key_codes, value_codes = (np.concatenate(parts) for parts in (owners, keys, values))
+        key_codes = np.repeat(keys, [len(rows) for rows in owners])
+        owner, value_codes = np.concatenate(owners), texts.of_values(np.concatenate(places))
         order = np.argsort(owner, kind="stable")
-        np.cumsum(np.bincount(owner, minlength=table.n), out=offsets[1:])
+        order = order[value_codes[order] > 0]
+        np.cumsum(np.bincount(owner[order], minlength=table.n), out=offsets[1:])
         return Attributes(
             offsets,
             Column(key_codes[order].astype(np.int32), ("", *self.kept)),
@@ -136,9 +136,9 @@ class _Texts:
 
     def column(self, codes: Integers, longest: int) -> Column:
         """Text codes (-1 and 0: none) as a column."""
-        used, inverse = np.unique(codes, return_inverse=True)
-        index: dict[str, int] = {"": 0}
         table = self._table
+        used, inverse = _distinct(codes, len(table.texts))
+        index: dict[str, int] = {"": 0}
         place = [index.setdefault(table.text(code)[:longest], len(index)) for code in used.tolist()]
         return Column(np.array(place, dtype=np.int32)[inverse], tuple(index))
 
@@ -148,7 +148,7 @@ class _Texts:
         kinds = table.value_type[at]
         codes = np.zeros(len(at), dtype=np.int64)
         textual = np.flatnonzero(kinds == STRING)
-        used, inverse = np.unique(table.value_text[at[textual]], return_inverse=True)
+        used, inverse = _distinct(table.value_text[at[textual]], len(table.texts))
         place = [index.setdefault(table.text(code)[:LONGEST_VALUE], len(index)) for code in used.tolist()]
         codes[textual] = np.array(place, dtype=np.int64)[inverse] if place else 0
         for kind, values, spelled in (
@@ -191,18 +191,18 @@ def _costs(table: SpanTable, rows: Ints) -> Floats:
 
 def _response_hashes(table: SpanTable, reading: Reading) -> Hashes:
     """A hash of the provider's response id that is the same on every machine; 0 where there is none."""
-    used, inverse = np.unique(reading.response_id, return_inverse=True)
+    used, place = _distinct(reading.response_id, len(table.texts))
     texts = table.texts
-    hashes = [0 if code < 0 else text_hash(texts[code]) for code in used.tolist()]
-    return np.array(hashes, dtype=np.uint64)[inverse]
+    return response_hashes([b"" if code < 0 else texts[code] for code in used.tolist()])[place]
 
 
-def text_hash(text: bytes) -> int:
-    """64 bits of a text, never 0 but for the texts that mean "none"."""
-    if len(text) < _LONGEST_NONE and text.strip().lower() in _NO_IDS:
-        return 0
-    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big") or 1
+def _distinct(codes: Integers, size: int) -> tuple[Ints, Ints]:
+    """The distinct codes, ascending, and the place of each row's among them; codes are -1 to `size` - 1.
 
-
-_NO_IDS: Final = frozenset((b"", b"none", b"null", b"unknown", b"n/a", b"undefined"))
-_LONGEST_NONE: Final = 32
+    A look-up table: sorting them takes five times as long.
+    """
+    there = np.zeros(size + 1, dtype=np.bool_)
+    shifted = codes + 1
+    there[shifted] = True
+    place = np.cumsum(there) - 1
+    return np.flatnonzero(there) - 1, place[shifted]

@@ -18,7 +18,7 @@ from wattspan.lake import arrow
 from wattspan.lake.disk import LakeError
 from wattspan.lake.journal import Journal, read_journal
 from wattspan.lake.manifest import FILE, ROOMS, Manifest, Segment, read_manifest, write_manifest
-from wattspan.lake.open_traces import OpenTraces
+from wattspan.lake.open_traces import OpenTraces, Portion
 from wattspan.lake.rows import Flags, Hashes, SpanRows
 from wattspan.lake.seal import Sealer
 from wattspan.lake.segments import (
@@ -152,11 +152,11 @@ class LakeWriter:
                 raise
             raise LakeError(f"{self.folder}: traces cannot be sealed: {error.strerror or error}") from error
 
-    def _seal_portion(self, keys: Hashes) -> None:
-        rows = self._open.rows(keys)
+    def _seal_portion(self, portion: Portion) -> None:
+        rows = self._open.rows(portion)
         arrived = len(rows)
         rows = self._without_retired(rows)
-        old, stays, rows = self._rejoined(rows, keys)
+        old, stays, rows = self._rejoined(rows, portion.keys)
         # Read first: what comes meanwhile is then newer than what was used.
         generation = self.sealer.estimator.grid_position
         sealed = self.sealer.seal_rows(rows) if len(rows) else None
@@ -166,7 +166,7 @@ class LakeWriter:
             self.replace_segments(old, new)
         self._sealed_since_rewrite += arrived
         self.sealed_spans += arrived
-        self._open.forget(keys)
+        self._open.forget(portion)
 
     def _without_retired(self, rows: SpanRows) -> SpanRows:
         """The rows without those of traces whose spans went: they are in the sums of their day already."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from wattspan.calls import CallBatch, Column
+from wattspan.lake.response_ids import response_hashes
 from wattspan.lake.rows import Attributes, SpanRows
 from wattspan.lake.sources.column_map import ATTRIBUTE
 from wattspan.lake.sources.row_ids import Bytes, Flags, Hashes, Ints, number_bits, text_hash, text_hashes
@@ -44,6 +45,10 @@ class ReadColumn:
     def bits(self) -> Hashes:
         """64 bits a row that stand for its cell."""
         return text_hashes(self.texts) if self.texts is not None else number_bits(self.values, self.missing)
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def attribute_fields(fields: Mapping[str, Any]) -> list[str]:
@@ -150,7 +155,7 @@ class CallFields:
             calls=calls,
             role=np.full(n, CALL, dtype=np.int8),
             is_continuation=np.zeros(n, dtype=np.bool_),
-            response_hash=np.where(response_id.codes > 0, text_hashes(response_id), np.uint64(0)),
+            response_hash=response_hashes(list(map(_utf8, response_id.names)))[response_id.codes],
             reasoning_effort=self.texts("reasoning_effort"),
             reported_cost_usd=self.numbers("cost_usd", np.float64, np.nan),
         )
