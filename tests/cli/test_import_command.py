@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.decisions.decision_spans import chat, message
 from wattspan.cli.main import app
 from wattspan.estimator import Estimator
 from wattspan.lake.reader import open_snapshot
@@ -218,3 +219,27 @@ def test_compute_spans_get_energy_where_the_user_opts_in_and_calls_keep_theirs(t
         open_snapshot(tmp_path / "all").connect().execute(calls).fetchone()
         == open_snapshot(tmp_path / "calls").connect().execute(calls).fetchone()
     )
+
+
+def test_token_counts_that_make_no_sense_are_told_as_enrich_tells_them(tmp_path):
+    request = message(
+        [
+            chat(1, {"gen_ai.usage.output_tokens": "many"}),
+            chat(2, {"gen_ai.usage.input_tokens": -3}),
+            chat(3, {}),
+        ]
+    )
+    path = tmp_path / "spans.binpb"
+    path.write_bytes(request)
+    told = enrich_file(str(path), "/dev/null", Enricher(Estimator())).problems
+    assert {(one.span_id, one.key) for one in told} == {
+        ("0000000000000001", "gen_ai.usage.output_tokens"),
+        ("0000000000000002", "gen_ai.usage.input_tokens"),
+    }
+    status, _, err = run(path, "--lake", tmp_path / "lake", "--summary", tmp_path / "summary.json")
+    assert status == 1
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["spans"] == 3
+    assert summary["problems"] == [one.as_dict() for one in told]
+    for one in told:
+        assert " ".join(str(one).split()) in err

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -15,6 +15,8 @@ from wattspan.lake.trace_state import kept_shares
 from wattspan.otlp.attributes import OWN_KEYS
 from wattspan.otlp.dialects import DIALECT_KEYS, Reading, read
 from wattspan.otlp.earlier import as_first_read
+from wattspan.otlp.ignored import ignored
+from wattspan.otlp.problems import Problem
 from wattspan.otlp.wire import BOOL, DOUBLE, INT, STRING, KeySet, SpanTable, scan
 
 AGENT_KEYS: Final = ("gen_ai.agent.name", "agent.name")
@@ -64,9 +66,11 @@ class SpanSource:
         """The spans of a protobuf trace request. Raises WireError where it is not valid."""
         return self.rows(scan(body, self.keys))
 
-    def rows(self, table: SpanTable) -> SpanRows:
-        """The spans of a table that was scanned for `keys`."""
+    def rows(self, table: SpanTable, report: Callable[[Problem], None] = lambda _: None) -> SpanRows:
+        """The spans of a table that was scanned for `keys`. `report` is told of values that make no sense."""
         reading = read(as_first_read(table))
+        for problem in ignored(table, reading):
+            report(problem)
         texts = _Texts(table)
         at = reading.rows
         return SpanRows(

@@ -15,6 +15,7 @@ from wattspan.estimator import Estimator
 from wattspan.otlp.attributes import OWN_KEYS, Detail, Profile, as_json, written
 from wattspan.otlp.dialects import CALL, DIALECT_KEYS, KindReader, Reading
 from wattspan.otlp.earlier import as_first_read, carries_foreign_report, is_there_already, stale
+from wattspan.otlp.ignored import ignored
 from wattspan.otlp.json_text import JsonText
 from wattspan.otlp.owners import OwnerMemory, Ownership, decide
 from wattspan.otlp.pieces import MessageProblem, Piece, readable, scanned
@@ -206,18 +207,7 @@ class Enricher:
         else:
             duplicates = np.flatnonzero(~ownership.is_owner & (reading.role == CALL))
             calls = ownership.calls.take(owners)
-        problems.extend(
-            (
-                -1,
-                Problem(
-                    f"found {problem.found}; allowed: {problem.allowed}; ignored",
-                    trace_id=table.trace_id[problem.span].tobytes().hex(),
-                    span_id=f"{int(table.span_id[problem.span]):016x}",
-                    key=problem.key,
-                ),
-            )
-            for problem in reading.problems
-        )
+        problems.extend((-1, problem) for problem in ignored(table, reading))
         return Enriched(
             [], table, reading, ownership, owners, duplicates, calls, self.estimator.estimate(calls), problems
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, cast, get_args
 
@@ -19,6 +19,7 @@ from wattspan.lake.sources.otlp import read_otlp
 from wattspan.lake.spans import SpanSource
 from wattspan.otlp.containers import Shape, Stream, is_json, shape_of
 from wattspan.otlp.problems import Problem
+from wattspan.otlp.wire import SpanTable
 
 Format = Literal["otlp", "otel_traces", "calls"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
@@ -123,7 +124,7 @@ class FileReader:
             raise SourceError(f"{name}: a Parquet file, not OTLP; leave --format out")
         if self._format != "calls" and is_otel_traces(columns):
             for portion in OtelTraces(self._source.keys, name, self._report).parquet(counted):
-                yield Portion(self._source.rows(portion.table), portion.left_out)
+                yield Portion(self._spans(portion.table, name), portion.left_out)
             return
         log = self._call_log(name, columns)
         for rows in log.parquet(counted):
@@ -141,13 +142,13 @@ class FileReader:
 
         if found == "otlp":
             for table in read_otlp(read, name, self._source.keys, self._report):
-                yield Portion(self._source.rows(table), 0)
+                yield Portion(self._spans(table, name), 0)
             return
         stream = Stream(read)
         if found == "otel_traces":
             traces = OtelTraces(self._source.keys, name, self._report)
             for portion in traces.csv(stream, delimiter=self._options.delimiter):
-                yield Portion(self._source.rows(portion.table), portion.left_out)
+                yield Portion(self._spans(portion.table, name), portion.left_out)
         else:
             options = self._options
             log = self._call_log(name, _header(head, options))
@@ -155,6 +156,9 @@ class FileReader:
                 yield Portion(rows.spans, rows.left_out)
         if stream.damage is not None:
             self._report(Problem(stream.damage.reason, name))
+
+    def _spans(self, table: SpanTable, name: str) -> SpanRows:
+        return self._source.rows(table, lambda problem: self._report(replace(problem, file=name)))
 
     def _told_by(self, head: bytes, name: str) -> Format:
         """The format of a file that begins with `head`."""
