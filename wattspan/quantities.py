@@ -6,6 +6,7 @@ import math
 
 _WH = ((1e-6, "µWh"), (1e-3, "mWh"), (1.0, "Wh"), (1e3, "kWh"), (1e6, "MWh"))
 _GRAMS = ((1e-6, "µg"), (1e-3, "mg"), (1.0, "g"), (1e3, "kg"), (1e6, "t"))
+_SECONDS = ((1e-6, "µs"), (1e-3, "ms"), (1.0, "s"))
 _ML = ((1e-3, "µL"), (1.0, "mL"), (1e3, "L"), (1e6, "m³"))
 
 
@@ -27,6 +28,8 @@ def rounded(value: float, significant: int = 3) -> float:
 
 
 def _scaled(value: float, units: tuple[tuple[float, str], ...]) -> tuple[float, str]:
+    if value == 0:
+        return next(unit for unit in units if unit[0] == 1)
     fitting = [(size, name) for size, name in units if abs(value) >= size]
     return fitting[-1] if fitting else units[0]
 
@@ -68,6 +71,26 @@ def mass_band(low_g: float, high_g: float, central_g: float) -> str:
 def volume(millilitres: float) -> str:
     """Volume of water from millilitres: "0.31 mL"."""
     return _text(millilitres, _ML)
+
+
+def duration(ns: float) -> str:
+    """A time from nanoseconds: "2.50 ms", "119 s", "2.00 h"."""
+    seconds = ns / 1e9
+    if seconds >= 3600:
+        return f"{digits(seconds / 3600)} h"
+    if seconds >= 120:
+        return f"{digits(seconds / 60)} min"
+    # call logs have no ends: their traces last a nanosecond, so that they have a width
+    return _text(seconds, _SECONDS) if ns >= 1000 else "–"
+
+
+def money(usd: float) -> str:
+    """Dollars, or cents where they are few: "$1,234.50", "0.340 ¢"."""
+    if usd == 0:
+        return "$0"
+    if usd < 0.01:
+        return f"{digits(usd * 100)} ¢"
+    return f"${digits(usd)}" if usd < 1 else f"${usd:,.2f}"
 
 
 def times(factor: float) -> str:

@@ -13,7 +13,8 @@ import pytest
 from tests.web.published_book import SECOND
 from tests.web.site_thread import EVIL, EVIL_TRACE, served
 from wattspan.lake.reader import open_snapshot
-from wattspan.web.pages import duration, marked
+from wattspan.quantities import duration
+from wattspan.web.pages import marked
 from wattspan.web.server import ExposedError, checked_token
 
 PAGES = ("/", "/traces", "/flame", "/models", "/methodology", "/disclosures")

@@ -24,7 +24,7 @@ from wattspan.lake.schema import ESTIMATES
 from wattspan.lake.segments import read_segment
 from wattspan.views.dimensions import UNMAPPED, QueryError
 from wattspan.views.frames import AXES, COLUMNS, Figures, Frames, flags, numbers, tokens
-from wattspan.views.kinds import MixedKindsError, kind_of
+from wattspan.views.kinds import Kind, MixedKindsError, kind_of
 
 UNKNOWN_MODEL: Final = "(no model named)"
 _PATH: Final = ("feature", "service", "agent", "tool", "model")
@@ -60,15 +60,21 @@ Cells = dict[Path, Floats]
 
 
 def merged(
-    snapshot: Snapshot, period: Period = ALWAYS, estimate_set: str | None = None, title: str = "all spans"
+    snapshot: Snapshot,
+    period: Period = ALWAYS,
+    estimate_set: str | None = None,
+    title: str = "all spans",
+    kind: Kind | None = None,
 ) -> Frames:
     """All spans of a period, sampled ones scaled to what they stand for, below a root called `title`.
 
     `estimate_set`: name of another set of estimates than the resident one. Raises QueryError where it does
-    not cover the period, MixedKindsError where the resident figures are of several kinds: those are never
-    added up.
+    not cover the period, MixedKindsError where the resident figures are of several kinds and `kind` names
+    none of them: those are never added up.
     """
     segments = in_period(snapshot, period)
+    if kind is not None and estimate_set is None:
+        segments = [segment for segment in segments if kind_of(segment) == kind]
     kinds = {kind_of(segment) for segment in segments}
     if estimate_set is None and len(kinds) > 1:
         raise MixedKindsError(sorted(kinds))

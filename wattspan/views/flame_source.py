@@ -15,7 +15,7 @@ from wattspan.lake.seal import Sealer
 from wattspan.views.dimensions import QueryError
 from wattspan.views.flame_merge import Period, in_period, merged
 from wattspan.views.frames import Frames, of_trace
-from wattspan.views.kinds import kind_of
+from wattspan.views.kinds import Kind, kind_of
 from wattspan.views.traces import trace_rows
 
 
@@ -47,11 +47,18 @@ def draw_trace(snapshot: Snapshot, trace_id: str) -> Drawn:
     )
 
 
-def draw_period(snapshot: Snapshot, period: Period, words: str, estimate_set: str | None = None) -> Drawn:
+def draw_period(
+    snapshot: Snapshot,
+    period: Period,
+    words: str,
+    estimate_set: str | None = None,
+    kind: Kind | None = None,
+) -> Drawn:
     """All spans of a period, merged by feature, agent, tool and model. Raises QueryError as `merged` does."""
-    frames = merged(snapshot, period, estimate_set)
+    frames = merged(snapshot, period, estimate_set, kind=kind)
     used = next((known for known in snapshot.manifest.sets if known.name == estimate_set), None)
     method = f"Edition {used.edition}, {used.signal}, {used.factor_type}." if used else ""
+    method = method or (f"{str(kind).capitalize()}." if kind else "")
     return Drawn(
         frames,
         "Where the energy goes",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from wattspan.lake.manifest import EstimateSet, RetiredDay, Segment
@@ -21,6 +21,11 @@ class Kind:
     def __str__(self) -> str:
         return f"edition {self.edition}, {self.signal}, {self.factor_type}"
 
+    @property
+    def key(self) -> str:
+        """As it stands in an address."""
+        return f"{self.edition_digest[:12]}.{self.signal}.{self.factor_type}"
+
     def as_dict(self) -> dict[str, str]:
         """Plain values."""
         return asdict(self)
@@ -36,6 +41,20 @@ class MixedKindsError(QueryError):
             f"{' and '.join(map(str, self.kinds))}. Ask for each of them apart, or estimate all spans again "
             "by one method"
         )
+
+
+def chosen(there: Sequence[Kind], key: str | None) -> Kind | None:
+    """The kind with a key, or the newest edition's where none is named; None where there is none.
+
+    Raises QueryError where the key is not among `there`.
+    """
+    if key is None:
+        return there[-1] if there else None
+    for kind in there:
+        if kind.key == key:
+            return kind
+    allowed = ", ".join(f"{kind.key} ({kind})" for kind in there) or "none"
+    raise QueryError(f"this period has no figures of kind {key!r}; there are: {allowed}")
 
 
 def kind_of(part: Segment | RetiredDay | EstimateSet) -> Kind:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from wattspan.lake.reader import Snapshot
 from wattspan.views.dimensions import label
 from wattspan.views.flame_merge import Period
-from wattspan.views.kinds import Kind
+from wattspan.views.kinds import Kind, chosen
 from wattspan.views.rollup import Group, Question, RollUp, kinds, roll_up
 from wattspan.views.unknown import Unknown, unknowns
 
@@ -36,15 +36,15 @@ class Overview:
         return self.by_feature.total
 
 
-def newest_kind(snapshot: Snapshot, period: Period) -> tuple[Kind | None, tuple[Kind, ...]]:
-    """The kind of figures that is shown, and all there are."""
+def chosen_kind(snapshot: Snapshot, period: Period, key: str | None) -> tuple[Kind | None, tuple[Kind, ...]]:
+    """The kind of figures that is shown, the newest where `key` names none, and all there are."""
     there = kinds(snapshot, _question((), period))
-    return (there[-1] if there else None), there
+    return chosen(there, key), there
 
 
-def overview(snapshot: Snapshot, period: Period) -> Overview:
-    """Roll up a period."""
-    kind, there = newest_kind(snapshot, period)
+def overview(snapshot: Snapshot, period: Period, key: str | None = None) -> Overview:
+    """Roll up a period's figures of one kind. Raises QueryError where it has none of that key."""
+    kind, there = chosen_kind(snapshot, period, key)
     by_feature, by_model, by_region = (
         roll_up(snapshot, _question((name,), period), kind) for name in ("feature", "model", "region")
     )
@@ -52,9 +52,9 @@ def overview(snapshot: Snapshot, period: Period) -> Overview:
     return Overview(kind, there, by_feature, by_model, by_region, unknown)
 
 
-def timeline(snapshot: Snapshot, period: Period) -> dict[str, Any]:
+def timeline(snapshot: Snapshot, period: Period, key: str | None = None) -> dict[str, Any]:
     """Energy and carbon by feature over hours (short periods) or days, as the chart takes them."""
-    kind, _ = newest_kind(snapshot, period)
+    kind, _ = chosen_kind(snapshot, period, key)
     days = roll_up(snapshot, _question(("day",), period), kind).groups
     dated = [group.key[0] for group in days if group.key[0]]
     name, step_s = ("hour", 3600) if len(dated) <= HOURLY_UP_TO_DAYS else ("day", 86_400)

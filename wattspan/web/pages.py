@@ -40,19 +40,6 @@ TIERS: Final = {
 }
 
 
-def duration(ns: float) -> str:
-    """A time as a person reads it."""
-    seconds = ns / 1e9
-    if seconds >= 3600:
-        return f"{quantities.digits(seconds / 3600)} h"
-    if seconds >= 120:
-        return f"{quantities.digits(seconds / 60)} min"
-    if seconds >= 1:
-        return f"{quantities.digits(seconds)} s"
-    # call logs have no ends: their traces last a nanosecond, so that they have a width
-    return f"{quantities.digits(ns / 1e6)} ms" if ns >= 1000 else "–"
-
-
 def moment(unix_ns: int) -> str:
     """A time in UTC."""
     if unix_ns <= 0:
@@ -61,12 +48,8 @@ def moment(unix_ns: int) -> str:
 
 
 def money(usd: float) -> str:
-    """Dollars, or cents where they are few."""
-    if usd == 0:
-        return "–"
-    return (
-        f"{quantities.digits(usd * 100)} ¢" if usd < 0.01 else f"${usd:,.2f}" if usd >= 1 else f"${usd:.3f}"
-    )
+    """Dollars; a dash where nothing is known to cost anything."""
+    return quantities.money(usd) if usd else "–"
 
 
 def marked(words: str) -> Markup:
@@ -78,7 +61,7 @@ def marked(words: str) -> Markup:
 FILTERS: Final[dict[str, Any]] = {
     "energy": lambda kwh: quantities.energy(kwh) if kwh else "–",
     "carbon": lambda g: f"{quantities.mass(g)} CO₂e" if g else "–",
-    "duration": duration,
+    "duration": quantities.duration,
     "moment": moment,
     "money": money,
     "count": lambda n: f"{n:,.0f}",
@@ -93,8 +76,8 @@ def overview_page(snapshot: Snapshot, found: Overview, words: str) -> dict[str, 
     tiers = sorted(whole.energy_by_tier.items(), key=lambda item: -item[1])
     return {
         "words": words,
-        "kind": str(found.kind) if found.kind else "",
-        "other_kinds": [str(kind) for kind in found.kinds[:-1]],
+        "kind": found.kind,
+        "kinds": found.kinds,
         "is_empty": not whole.calls,
         "has_spans": bool(snapshot.manifest.segments),
         "energy": quantities.energy(energy.central),
@@ -274,7 +257,7 @@ def trace_page(snapshot: Snapshot, trace_id: str) -> dict[str, Any]:
                 "indent": min(row["depth"], 12),
                 "x": f"{100 * offset / span_ns:.3f}",
                 "width": f"{max(0.25, 100 * int(lasts[number]) / span_ns):.3f}",
-                "duration": duration(int(lasts[number])),
+                "duration": quantities.duration(int(lasts[number])),
                 "energy": quantities.energy(row["energy_kwh"]) if row["energy_kwh"] else "",
                 "tokens": f"{counted[number]:,.0f}" if row["is_owner"] and counted[number] else "",
                 "kind": "bad" if row["status"] == 2 else "call" if row["basis"] else "work",
@@ -285,7 +268,7 @@ def trace_page(snapshot: Snapshot, trace_id: str) -> dict[str, Any]:
         "name": rows.column("name")[0].as_py() or "(no name)",
         "service": rows.column("service")[0].as_py(),
         "begin": moment(begin),
-        "lasts": duration(span_ns),
+        "lasts": quantities.duration(span_ns),
         "energy": quantities.energy(energy) if energy else "none",
         "energy_like": comparisons.of_energy(energy),
         "carbon": f"{quantities.mass(carbon)} CO₂e" if carbon else "none",

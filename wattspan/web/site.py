@@ -22,7 +22,7 @@ from wattspan.web import pages
 from wattspan.web.disclosure_site import DisclosureSite
 from wattspan.web.flame_file import environment, is_packed
 from wattspan.web.guard import allowed_hosts, guard
-from wattspan.web.overview import overview, timeline
+from wattspan.web.overview import chosen_kind, overview, timeline
 from wattspan.web.pack import HERE, PACKED
 from wattspan.web.payload import payload
 
@@ -134,7 +134,7 @@ class Site:
     def overview(self, snapshot: Snapshot, request: web.Request) -> dict[str, Any]:
         """The first page."""
         period, words = _period(request)
-        return pages.overview_page(snapshot, overview(snapshot, period), words)
+        return pages.overview_page(snapshot, overview(snapshot, period, _kind(request)), words)
 
     def traces(self, snapshot: Snapshot, request: web.Request) -> dict[str, Any]:
         """The list of traces."""
@@ -150,8 +150,10 @@ class Site:
 
     def flame(self, snapshot: Snapshot, request: web.Request) -> dict[str, Any]:
         """The merged flame graph, or what changed."""
-        _, words = _period(request)
-        return {"words": words, "sets": [known.name for known in snapshot.manifest.sets]}
+        period, words = _period(request)
+        kind, there = chosen_kind(snapshot, period, _kind(request))
+        sets = [known.name for known in snapshot.manifest.sets]
+        return {"words": words, "sets": sets, "kind": kind, "kinds": there}
 
     def models(self, snapshot: Snapshot, request: web.Request) -> dict[str, Any]:
         """The models of the edition."""
@@ -165,7 +167,7 @@ class Site:
 
     def api_overview(self, snapshot: Snapshot, request: web.Request) -> dict[str, Any]:
         """Totals, by feature, model and region, and what is unknown."""
-        found = overview(snapshot, _period(request)[0])
+        found = overview(snapshot, _period(request)[0], _kind(request))
         return {
             **{name: getattr(found, f"by_{name}").as_dict() for name in ("feature", "model", "region")},
             "unknown": [item.as_dict() for item in found.unknown],
@@ -173,14 +175,15 @@ class Site:
 
     def api_timeline(self, snapshot: Snapshot, request: web.Request) -> dict[str, Any]:
         """Energy and carbon over time by feature."""
-        return timeline(snapshot, _period(request)[0])
+        return timeline(snapshot, _period(request)[0], _kind(request))
 
     def api_flame(self, snapshot: Snapshot, request: web.Request) -> dict[str, Any]:
         """Frames of a period; with against_from, against_to or against_estimates what changed."""
         query = request.query
         own_set = query.get("estimates") or None
         period, words = _period(request)
-        after = draw_period(snapshot, period, words, own_set)
+        kind, _ = chosen_kind(snapshot, period, _kind(request))
+        after = draw_period(snapshot, period, words, own_set, kind)
         against = {name: query.get(f"against_{name}") or None for name in ("from", "to", "estimates")}
         if not any(against.values()):
             return _frames(after)
@@ -189,7 +192,8 @@ class Site:
         before_period, before_words = (
             read_period(against["from"], against["to"]) if has_dates else (period, words)
         )
-        before = draw_period(snapshot, before_period, before_words, None if other_set == "own" else other_set)
+        set_name = None if other_set == "own" else other_set
+        before = draw_period(snapshot, before_period, before_words, set_name, kind)
         difference = change(before.frames, after.frames)
         return payload(flame(difference.frames), difference)
 
@@ -210,6 +214,10 @@ class Site:
 
 def _frames(drawn: Drawn) -> dict[str, Any]:
     return payload(flame(drawn.frames))
+
+
+def _kind(request: web.Request) -> str | None:
+    return request.query.get("kind") or None
 
 
 def _period(request: web.Request) -> Any:
