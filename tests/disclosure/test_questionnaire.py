@@ -235,6 +235,18 @@ def test_what_stands_in_a_cell_stays_unless_the_map_says_otherwise(tmp_path: Pat
     assert (cells(data)["B2"], cells(data)["C2"]) == (1.58, "=1+1")
 
 
+def test_a_cell_inside_merged_ones_is_left(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "q.xlsx", [["Product", "kg"], ["TS-1"], ["TS-1"]])
+    book = openpyxl.load_workbook(path)
+    book["Products"].merge_cells("B2:B3")
+    book.save(path)
+    outcome, data = filled(path, {"kg": Column("ghg_location")})
+    assert cells(data)["B2"] == 1.58
+    assert [(one.place, one.why) for one in outcome.left] == [
+        ("Products!B3", "is inside merged cells; write what belongs there into the first of them")
+    ]
+
+
 def rich_questionnaire(path: Path) -> Path:
     """Formats, formulas, a drop-down, a rule of colour, a chart, a hidden sheet, a note, a merged title."""
     book = openpyxl.Workbook()

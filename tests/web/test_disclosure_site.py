@@ -10,16 +10,21 @@ import shutil
 import zipfile
 from decimal import Decimal
 from pathlib import Path
+from urllib.parse import quote
 from urllib.request import urlopen
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.web.published_book import DAYS, FIRST, HOSTILE, SECOND
 from tests.web.site_thread import EVIL, served
 from tests.web.test_site import get
 from wattspan.disclosure.book import Book
+from wattspan.disclosure.crosswalk import placed
 from wattspan.disclosure.evidence import chain
 from wattspan.disclosure.folder import read_files
+from wattspan.disclosure.numbers import shown
 from wattspan.disclosure.render.published import RENDERINGS, document_of
 from wattspan.web.disclosure_site import Pace, TooOftenError
 
@@ -57,6 +62,11 @@ def test_one_is_shown_with_its_23_columns_and_its_parts(site: str, book: Path) -
         assert f'/files/{kind}" download' in text
     assert text.count("<rect class=") == sum(2 + _effects(step) for step in document.bridge["steps"])
     assert "Ember 2025" in text
+    for place in placed(document):
+        assert place.row.point in text
+        assert f"<b>{place.value or '–'}</b>" in text, place.row
+    grams = shown(Decimal(document.columns["ghg_location"]["exact"]))
+    assert f"<dt>SCI score</dt><dd>{grams} gCO2e / inference</dd>" in text
 
 
 def _effects(step: dict) -> int:
@@ -266,3 +276,14 @@ def test_who_asks_too_often_is_told_when_to_come_back(lake: Path, book: Path) ->
         status, _, text = get(at(site, FIRST, "/verify"))
         assert status == 429
         assert "the next one can be had in" in text
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.text(min_size=1, max_size=12) | st.sampled_from(["..", ".", "%2e%2e", SECOND]), max_size=5)
+)
+def test_no_path_is_an_error_of_the_server(site: str, parts: list[str]) -> None:
+    path = "/".join(quote(part, safe="/%@") for part in parts)
+    status, _, text = get(f"{site}/disclosures/{path}")
+    assert status in {200, 400, 404}, path
+    assert "Traceback" not in text

@@ -125,8 +125,8 @@ def lines(content: Mapping[str, Any]) -> list[tuple[str, str]]:
             (f"term {name}", f"{shown(Decimal(terms[name]['exact']))} {terms[name]['unit']}")
             for name in ("E", "I", "M")
         ),
-        ("software boundary", f"in: {', '.join(content['boundary']['in'])}"),
-        ("outside it", ", ".join(content["boundary"]["out"])),
+        ("software boundary", f"in: {_words(content['boundary']['in'])}"),
+        ("outside it", _words(content["boundary"]["out"])),
         (
             "methodology",
             f"{content['standard']}; {content['methodology']['id']}, {content['methodology']['intensity']}",
@@ -135,3 +135,7 @@ def lines(content: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("unit conversions", "; ".join(content["unit_conversions"])),
         ("excluded", content["excluded"]),
     ]
+
+
+def _words(codes: Iterable[str]) -> str:
+    return ", ".join(codes).replace("_", " ")

@@ -5,10 +5,14 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from itertools import groupby
 from typing import Any, Final
 
+from wattspan.disclosure import sci
+from wattspan.disclosure.answers import CELLS
 from wattspan.disclosure.book import Book, Check, Published
 from wattspan.disclosure.coefficients import Vector
+from wattspan.disclosure.crosswalk import FORMS, STATUSES, placed
 from wattspan.disclosure.evidence import Chain, Sum
 from wattspan.disclosure.numbers import shown, written
 from wattspan.disclosure.render.chart import Bar, bars
@@ -91,6 +95,14 @@ def show_page(
         "edition_name": columns["methodology"]["edition"].partition(" ")[0],
         "problems": list(problems),
         "checks": checks,
+        "sci": sci.lines(sci.report(columns, _tokens(chain))),
+        "places": [
+            {"target": target, "rows": list(rows)}
+            for target, rows in groupby(placed(document), key=lambda one: one.row.target)
+        ],
+        "cells": CELLS,
+        "forms": FORMS,
+        "statuses": STATUSES,
     }
 
 
@@ -192,6 +204,10 @@ def _plain(one: Sum) -> dict[str, Any]:
         "exact": written(one.use_g + one.embodied_g),
         "is_gap": one.is_gap,
     }
+
+
+def _tokens(chain: Chain) -> sci.Tokens:
+    return sci.tokens_per_inference(chain.sealed.cells, chain.sealed.requests)
 
 
 def _coefficients(name: str, vector: Vector) -> dict[str, Any]:

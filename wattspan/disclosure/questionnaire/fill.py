@@ -120,6 +120,8 @@ class _Filler:
             self.outcome.filled.append(Filled(place, header, column.cell, text, document.id, note))
 
     def _is_free(self, row: int, at: int) -> None:
+        if self.sheet.is_covered(row, at):
+            raise _LeftError("is inside merged cells; write what belongs there into the first of them")
         if self.sheet.is_formula(row, at):
             raise _LeftError("holds a formula of the customer's")
         if (stands := self.sheet.text(row, at)) and not self.asked.overwrite:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import openpyxl
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, Cell
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, MergedCell
 from openpyxl.comments import Comment
 from openpyxl.utils import get_column_letter
 from openpyxl.utils.exceptions import InvalidFileException
@@ -65,6 +65,9 @@ class Sheet(Protocol):
 
     def is_formula(self, row: int, column: int) -> bool:
         """The cell is reckoned by the customer's own formula."""
+
+    def is_covered(self, row: int, column: int) -> bool:
+        """The cell is part of merged ones, and not the first of them: nothing shows in it."""
 
     def decimals(self, row: int, column: int) -> int | None:
         """How many decimals the cell shows; None where its format does not say."""
@@ -160,12 +163,15 @@ class _Workbook:
     def is_formula(self, row: int, column: int) -> bool:
         return bool(self._sheet.cell(row, column).data_type == "f")
 
+    def is_covered(self, row: int, column: int) -> bool:
+        return isinstance(self._sheet.cell(row, column), MergedCell)
+
     def decimals(self, row: int, column: int) -> int | None:
         found = _FIXED.match(self._sheet.cell(row, column).number_format or "")
         return len(found[1]) if found else None
 
     def write(self, row: int, column: int, value: Decimal | str) -> None:
-        cell = self._cell(row, column)
+        cell = self._sheet.cell(row, column)
         if isinstance(value, Decimal):
             cell.value = float(value)
             return
@@ -176,19 +182,11 @@ class _Workbook:
             cell.quotePrefix = True
 
     def note(self, row: int, column: int, text: str) -> None:
-        cell = self._cell(row, column)
+        cell = self._sheet.cell(row, column)
         before = f"{cell.comment.text}\n\n" if cell.comment else ""
         comment = Comment(ILLEGAL_CHARACTERS_RE.sub(" ", before + text), _AUTHOR)
         comment.width, comment.height = _NOTE_SIZE
         cell.comment = comment
-
-    def _cell(self, row: int, column: int) -> Cell:
-        cell = self._sheet.cell(row, column)
-        if not isinstance(cell, Cell):
-            raise QuestionnaireError(
-                f"{self._name}, {self.place(row, column)}: inside merged cells; split them"
-            )
-        return cell
 
     def saved(self) -> bytes:
         # The customer's formulas have no cached results any more: they are reckoned when it is opened.
@@ -243,6 +241,9 @@ class _Csv:
 
     def is_formula(self, row: int, column: int) -> bool:
         return self.text(row, column).startswith("=")
+
+    def is_covered(self, row: int, column: int) -> bool:
+        return False
 
     def decimals(self, row: int, column: int) -> int | None:
         return None
