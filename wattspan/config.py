@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from wattspan.estimator import Deployment, Estimator, Metered
 from wattspan.grid import Embedded, Kind, Signal
@@ -23,7 +33,7 @@ if TYPE_CHECKING:
     from wattspan.lake.spans import SpanSource
 
 
-OF_OTHER_COMMANDS: Final = ("gateway", "web")
+OF_OTHER_COMMANDS: Final = ("gateway", "web", "pact")
 """Sections that only one command reads: the file of that command serves all others too."""
 
 
@@ -179,12 +189,53 @@ class IssuerSection(_Section):
     name: str = Field(min_length=1)
 
 
+def _urn(text: str) -> str:
+    if not _URN.fullmatch(text):
+        raise ValueError("allowed: a URN such as urn:pact:saas.example:supplier-id:TS-1")
+    return text
+
+
+def _public_url(text: str) -> str:
+    if not _HTTPS.fullmatch(text):
+        raise ValueError("allowed: an address that begins with https:// and has a host")
+    return text
+
+
+_URN: Final = re.compile(r"[uU][rR][nN]:[A-Za-z0-9][A-Za-z0-9-]{0,30}[A-Za-z0-9]:[\x21-\x7e]+")
+_HTTPS: Final = re.compile(r"https://[^\s/]+(/\S*)?")
+Urn = Annotated[str, AfterValidator(_urn)]
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
+Percent = Annotated[Decimal, Field(ge=0, le=100, decimal_places=6)]
+
+
 class DisclosedFeatureSection(_Section):
     """A feature as the customer buys it."""
 
     name: str = ""
     sku: str = ""
     description: str = ""
+    product_ids: tuple[Urn, ...] = ()
+    """Of PACT; without: made of the issuer's domain and the SKU."""
+
+
+class ExemptedSection(_Section):
+    """Emissions that footprints leave out: how much is estimated, and why."""
+
+    percent: Percent
+    reason: str = Field(min_length=1)
+
+
+class PactTermsSection(_Section):
+    """What footprints (WBCSD PACT) state beside the sealed figures."""
+
+    company_ids: tuple[Urn, ...] = ()
+    classifications: tuple[Urn, ...] = ("urn:cpc:83152",)
+    standards: tuple[str, ...] = ()
+    characterization: tuple[Annotated[str, Field(pattern="^AR[1-9][0-9]?$")], ...] = ("AR5",)
+    validity_months: Annotated[int, Field(ge=1, le=36)] = 12
+    exempted: ExemptedSection | None = None
+    schema_url: PublicUrl | None = None
+    documentation_url: PublicUrl | None = None
 
 
 class DisclosureSection(_Section):
@@ -198,6 +249,7 @@ class DisclosureSection(_Section):
     least_coverage: Annotated[float, Field(ge=0, le=1)] = 0.95
     most_unmapped: Annotated[float, Field(ge=0, le=1)] = 0.01
     features: dict[str, DisclosedFeatureSection] = {}
+    pact: PactTermsSection = PactTermsSection()
 
 
 class Config(_Section):
@@ -358,6 +410,8 @@ def _explain(path: Path, text: str, content: dict[str, Any], item: Any) -> str:
             section = MeteredSection
         if "compute" in item["loc"][:-1]:
             section = ComputeSection
+        if "pact" in item["loc"][:-1]:
+            section = PactTermsSection
         allowed = f"; allowed keys: {', '.join(section.model_fields)}"
     where = f"{path}, line {line}" if line else str(path)
     reason = item["msg"].removeprefix("Value error, ")

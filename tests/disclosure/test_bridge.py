@@ -1,5 +1,6 @@
 """The bridge explains a change to the last digit, and blames the right cause."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
@@ -9,12 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.disclosure.sealed_rows import BIG, SMALL, cell, sealed, without_figure
-from wattspan.disclosure.bridge import FACTORS, RESIDUAL, Bridge, Product, bridge, products
+from wattspan.disclosure.bridge import FACTORS, RESIDUAL, Bridge, Product, bridge, by_constants, products
+from wattspan.disclosure.cells import Cell
 from wattspan.disclosure.figure import Sealed, reckon
 
 
-def between(old: Sealed, new: Sealed, *, same_method: bool = True) -> Bridge:
-    sides = [products(rows, reckon(rows, "ticket summary"), same_method=same_method) for rows in (old, new)]
+def by_model(cell: Cell) -> tuple[str, ...]:
+    return cell.model, cell.region
+
+
+def between(old: Sealed, new: Sealed, label: Callable[[Cell], tuple[str, ...]] = by_constants) -> Bridge:
+    sides = [products(rows, reckon(rows, "ticket summary"), label=label) for rows in (old, new)]
     return bridge(*sides)
 
 
@@ -25,7 +31,7 @@ def test_the_cells_add_up_to_the_figure() -> None:
         without_figure("no_usage", 10),
     )
     figure = reckon(rows, "ticket summary")
-    total = sum(p.value for p in products(rows, figure, same_method=True).values())
+    total = sum(p.value for p in products(rows, figure).values())
     assert abs(total / figure.co2e_kg - 1) < Decimal("1e-40")
 
 
@@ -62,7 +68,7 @@ def test_a_new_method_is_coefficient_pue_and_embodied_and_nothing_else() -> None
     )
     old = sealed(cell())
     new = sealed(cell(vector=better.id), vectors={better.id: better})
-    found = between(old, new, same_method=False)
+    found = between(old, new, by_model)
     assert found.effects["volume"] == found.effects["mix"] == found.effects["tokens"] == 0
     assert found.effects["coefficient"] > 0 > found.effects["pue"]
     assert found.effects["embodied"] > 0

@@ -22,8 +22,8 @@ disclosure:
 """
 
 
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(app, [*arguments, "--config", "wattspan.yaml"])
+def run(*arguments: str, config: str = "wattspan.yaml") -> Result:
+    return CliRunner().invoke(app, [*arguments, *(("--config", config) if config else ())])
 
 
 def lines(result: Result) -> str:

@@ -30,7 +30,7 @@ def document(**given: object) -> Document:
         without_figure("no_usage", 9),
     )
     old = sealed(cell(n=150), completed=60)
-    sides = [products(side, reckon(side, "ticket summary"), same_method=True) for side in (old, rows)]
+    sides = [products(side, reckon(side, "ticket summary")) for side in (old, rows)]
     step = {"name": "Activity", "unit": "kgCO2e", **bridge(*sides).to_json()}
     content = statement(subject(**given), reckon(rows, "ticket summary"))
     return Document(

@@ -63,11 +63,11 @@ def test_the_smallest_file_has_a_default_for_everything_else(tmp_path: Path) -> 
         ("a: [\n", "not YAML"),
         (
             SMALLEST.replace("http://localhost:4319", "localhost:4319"),
-            "gateway.yaml, line 4: gateway.destinations.0.endpoint: Value error, must be a URL such as",
+            "gateway.yaml, line 4: gateway.destinations.0.endpoint: must be a URL such as",
         ),
         (
             SMALLEST + "      headers: {Content-Type: text/plain}\n",
-            "gateway.destinations.0.headers: Value error, Content-Type is set by the gateway",
+            "gateway.destinations.0.headers: Content-Type is set by the gateway",
         ),
         (
             SMALLEST + "  limits:\n    memory_bytes: 1000\n",

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from tests.disclosure.sealed_rows import CALL, NOW, SMALL, cell, sealed, subject, without_figure
 from tests.web.site_thread import EVIL
-from wattspan.disclosure.book import Book
+from wattspan.disclosure.book import Book, Published
 from wattspan.disclosure.cells import RequestCount
+from wattspan.disclosure.comparison import Previous
 from wattspan.disclosure.figure import Sealed
 from wattspan.disclosure.keys import SigningKey
-from wattspan.disclosure.prepare import bridge_files, replacing
+from wattspan.disclosure.prepare import content_of, replacing
 from wattspan.disclosure.subject import Change, Feature, Issuer, Period
 from wattspan.methodology import Edition
 
@@ -49,15 +50,19 @@ def write_book(folder: Path) -> None:
     change = Change("new-period", spring.id, Decimal("1.7"), NOW.date().isoformat())
     summer = subject(method=method, change=change)
     old, new = rows("2026-07", 80), rows("2026-07", 90)
-    first = book.publish(
-        summer, old, key, NOW, environment="python 3.11\n", extra=bridge_files(book, spring, old, summer)
-    )
+    first = book.publish(summer, old, key, NOW, environment="python 3.11\n", previous=_previous(book, spring))
     better = replacing(subject(2, method=method), book, first, "estimate-revision", "late calls came in")
     book.publish(
         better, new, key, NOW, environment="python 3.11\n",
-        extra=bridge_files(book, first, new, better), supersedes=first.id,
+        previous=_previous(book, first), supersedes=first.id,
     )  # fmt: skip
     hostile = subject(
         feature=Feature("hostile", EVIL, EVIL, EVIL), issuer=Issuer("saas.example", EVIL), method=method
     )
     book.publish(hostile, rows("2026-07", 50, "hostile"), key, NOW, environment="python 3.11\n")
+
+
+def _previous(book: Book, published: Published) -> Previous:
+    """Of the same methodology: nothing has to be shown under two."""
+    content = content_of(book, published)
+    return Previous(content.subject, content.sealed, None)

@@ -154,7 +154,7 @@ def test_verify_and_reproduce_are_run_and_told_apart(site: str) -> None:
     assert said["is_whole"]
     assert [check["name"].split(":")[0] for check in said["checks"]] == [
         "the ledger is whole",
-        "6 files are as the manifest says, and no others",
+        "9 files are as the manifest says, and no others",
         "the manifest is the one that ledger line 3 names",
         "the signature of ed25519",
         "the statement is of this id",

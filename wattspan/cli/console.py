@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+import io
+from typing import Final, NoReturn
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.table import Table
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
 BAD_INPUT = 1
 BAD_USAGE = 2
+_WIDEST: Final = 400
+
+
+def plain_table(*headings: str, show_footer: bool = False) -> Table:
+    """A table without lines, whose cells fold and are never cut: half an id or half a figure is none."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_footer=show_footer)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def print_whole(what: RenderableType) -> None:
+    """Print; into a file or pipe as wide as it is, not cut to a terminal that is not there."""
+    if console.is_terminal:
+        console.print(what)
+        return
+    text = io.StringIO()
+    natural = console.measure(what, options=console.options.update(max_width=_WIDEST)).maximum
+    Console(highlight=False, file=text, width=max(console.width, natural)).print(what)
+    typer.echo("\n".join(line.rstrip() for line in text.getvalue().rstrip().split("\n")))
 
 
 def fail(message: str, status: int = BAD_USAGE) -> NoReturn:

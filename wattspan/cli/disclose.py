@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from wattspan.cli.console import BAD_INPUT, console, errors, fail
+from wattspan.cli.console import BAD_INPUT, console, errors, fail, plain_table, print_whole
 from wattspan.config import ConfigError, load_config
 from wattspan.disclosure import refusals
 from wattspan.disclosure.inventory import Inventory
@@ -112,7 +111,7 @@ def _of_lake(
     if as_json:
         typer.echo(json.dumps(statements, indent=2, ensure_ascii=False))
         return
-    table = Table("feature", "kgCO2e / 1,000", "95 %", "kWh / 1,000", "inferences", "coverage")
+    table = plain_table("feature", "kgCO2e / 1,000", "95 %", "kWh / 1,000", "inferences", "coverage")
     for made in statements:
         columns_of = made["columns"]
         volume = columns_of["volume"]
@@ -124,12 +123,12 @@ def _of_lake(
             f"{float(volume['completed_inferences']):,.0f}",
             f"{volume['coverage_percent']} %",
         )
-    console.print(table)
+    print_whole(table)
     console.print("not published: `wattspan disclosure publish` seals it", style="dim")
 
 
 def _print(columns: list[Column]) -> None:
-    table = Table("", "column", "today", "there", "missing")
+    table = plain_table("", "column", "today", "there", "missing")
     for column in columns:
         table.add_row(
             str(column.number),
@@ -138,4 +137,4 @@ def _print(columns: list[Column]) -> None:
             column.there,
             column.missing,
         )
-    console.print(table)
+    print_whole(table)

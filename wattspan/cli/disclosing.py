@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -12,14 +13,17 @@ from wattspan.disclosure import Limits, canonical, refusals, sci
 from wattspan.disclosure.aggregate import AggregateError, Aggregates, aggregate
 from wattspan.disclosure.book import Book, BookError, Published
 from wattspan.disclosure.cells import CellsError
-from wattspan.disclosure.columns import statement
+from wattspan.disclosure.comparison import Previous
 from wattspan.disclosure.contracts import Contract, ContractError, read_contracts
-from wattspan.disclosure.figure import GapRule, NoFigureError, reckon
-from wattspan.disclosure.folder import FolderError, read_files, read_sealed
+from wattspan.disclosure.figure import GapRule, NoFigureError, Sealed
+from wattspan.disclosure.folder import STATEMENT, TABLES, Content, FolderError
 from wattspan.disclosure.keys import KeyFileError, SigningKey
 from wattspan.disclosure.ledger import LedgerError
+from wattspan.disclosure.pact.rendering import PactError, written
+from wattspan.disclosure.pact.terms import terms_of
 from wattspan.disclosure.prepare import (
-    bridge_files,
+    compared_with,
+    content_of,
     environment,
     method_of,
     replacing,
@@ -28,9 +32,12 @@ from wattspan.disclosure.prepare import (
 )
 from wattspan.disclosure.render.document import Document
 from wattspan.disclosure.render.published import document_of
+from wattspan.disclosure.reproduce import reckoned_files
+from wattspan.disclosure.restating import Methodology
 from wattspan.disclosure.subject import ChangeClass, Feature, Issuer, Method, Period, PeriodError
 from wattspan.disclosure.support import Column
 from wattspan.disclosure.support_lake import supported_by_lake
+from wattspan.disclosure.tables import FactorTables
 from wattspan.lake.disk import LakeError
 from wattspan.lake.reader import open_snapshot
 from wattspan.methodology import Edition, EditionError, editions
@@ -47,6 +54,7 @@ FAULTS: Final = (
     LakeError,
     LedgerError,
     NoFigureError,
+    PactError,
     PeriodError,
     canonical.CanonicalError,
 )
@@ -103,8 +111,11 @@ class Desk:
         made = []
         for name in features or found.features:
             sealed = sealed_of(found, name, rule, self._contracts() if self.settings.disclosure else ())
-            subject, _ = subject_of(self.book, self._issuer(), self._feature(name), period, method)
-            made.append(statement(subject, reckon(sealed, name)))
+            subject, published = subject_of(
+                self.book, self._issuer(), self._feature(name), period, method, sealed
+            )
+            previous = self._previous(published, sealed, method)
+            made.append(json.loads(reckoned_files(Content(subject, sealed, previous))[STATEMENT]))
         return made
 
     def supported(self, lake: Path, label: str, features: list[str]) -> dict[str, list[Column]]:
@@ -121,18 +132,27 @@ class Desk:
         """Publish the first edition of each feature of a period; all of `features`, or all there are."""
         period, key = Period.of(label), self.key()
         found = self._allowed(lake, period)
-        method = self._method(found)
+        method, tables = self._method(found), FactorTables(self._edition())
         made = []
         for name in features or found.features:
             sealed = sealed_of(found, name, self.section.gap_rule, self._contracts())
-            subject, previous = subject_of(self.book, self._issuer(), self._feature(name), period, method)
+            subject, before = subject_of(
+                self.book, self._issuer(), self._feature(name), period, method, sealed
+            )
             if subject.edition_number > 1:
                 raise DeskError(
                     f"{subject.feature.slug} is published for {period.label} already; a better figure "
                     "supersedes it (`wattspan disclosure supersede`), a wrong one is restated"
                 )
-            extra = bridge_files(self.book, previous, sealed, subject) if previous is not None else {}
-            published = self.book.publish(subject, sealed, key, now(), environment=environment(), extra=extra)
+            published = self.book.publish(
+                subject,
+                sealed,
+                key,
+                now(),
+                environment=environment(),
+                previous=self._previous(before, sealed, method),
+                extra={TABLES: tables.of(sealed)},
+            )
             made.append(self.document(published))
         if not made:
             raise DeskError("no feature has a completed inference in the period: map spans to features")
@@ -149,9 +169,8 @@ class Desk:
             there = ", ".join(keyed) or "none"
             raise DeskError(f"the lake has no completed inference of {slug} in {label}; there are: {there}")
         sealed = sealed_of(found, keyed[slug], self.section.gap_rule, self._contracts())
-        subject, _ = subject_of(
-            self.book, self._issuer(), self._feature(keyed[slug]), period, self._method(found)
-        )
+        method = self._method(found)
+        subject, _ = subject_of(self.book, self._issuer(), self._feature(keyed[slug]), period, method, sealed)
         subject = replacing(subject, self.book, old, kind, reason)
         published = self.book.publish(
             subject,
@@ -159,7 +178,8 @@ class Desk:
             self.key(),
             now(),
             environment=environment(),
-            extra=bridge_files(self.book, old, sealed, subject),
+            previous=self._previous(old, sealed, method),
+            extra={TABLES: FactorTables(self._edition()).of(sealed)},
             supersedes=old.id,
         )
         return self.document(published)
@@ -170,9 +190,13 @@ class Desk:
 
     def with_sci(self, document: Document) -> Document:
         """With its SCI report; tokens come from the sealed rows. Raises FolderError, CellsError."""
-        _, sealed, _ = read_sealed(read_files(self.book.folder(document.id)))
+        sealed = content_of(self.book, self.book.get(document.id)).sealed
         tokens = sci.tokens_per_inference(sealed.cells, sealed.requests)
         return replace(document, sci=sci.report(document.columns, tokens))
+
+    def pact(self, published: Published) -> bytes:
+        """A disclosure's footprint as a file. Raises FolderError, CellsError, PactError."""
+        return written(self.book, published, terms_of(self.settings.disclosure))
 
     def _limits(self) -> Limits:
         section = self.settings.disclosure
@@ -189,8 +213,26 @@ class Desk:
 
     def _method(self, found: Aggregates) -> Method:
         (kind,) = found.facts.kinds
-        edition = Edition.load(self.settings.edition)
-        return method_of(edition, kind.signal, kind.factor_type, self._gap_rule())
+        return method_of(self._edition(), kind.signal, kind.factor_type, self._gap_rule())
+
+    def _edition(self) -> Edition:
+        return Edition.load(self.settings.edition)
+
+    def _previous(self, published: Published | None, sealed: Sealed, method: Method) -> Previous | None:
+        if published is None:
+            return None
+        return compared_with(content_of(self.book, published), sealed, method, self._methodology)
+
+    def _methodology(self, method: Method) -> Methodology:
+        edition = Edition.load(method.edition.partition(" ")[0])
+        if edition.digest != method.edition_digest:
+            raise DeskError(
+                f"edition {method.edition} (sha256 {method.edition_digest[:12]}) is needed to show a period "
+                f"under both methodologies; installed is {edition.label} ({edition.digest[:12]}): reinstall "
+                "wattspan with all its parts"
+            )
+        deployments = [section.deployment() for section in self.settings.deployments]
+        return Methodology(edition, method.factor_type, deployments, self.settings.regions)
 
     def _issuer(self) -> Issuer:
         if self.settings.disclosure is None:

@@ -11,9 +11,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from wattspan.cli.console import BAD_INPUT, console, errors, fail
+from wattspan.cli.console import BAD_INPUT, console, errors, fail, plain_table, print_whole
 
 if TYPE_CHECKING:
     from wattspan.cli.disclosing import Desk
@@ -142,7 +141,9 @@ def show(
     config: ConfigFile = None,
     cite: Annotated[bool, typer.Option("--cite", help="One paragraph to quote.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the sealed JSON.")] = False,
-    render: Annotated[str | None, typer.Option(help="Write a rendering: xlsx, pdf, csv or html.")] = None,
+    render: Annotated[
+        str | None, typer.Option(help="Write a rendering: xlsx, pdf, csv, html or pact (a PACT footprint).")
+    ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="File of the rendering.")] = None,
     with_sci: Annotated[
         bool, typer.Option("--sci", help="With the SCI score and what its specification wants told.")
@@ -157,11 +158,14 @@ def show(
     if render is not None:
         from wattspan.disclosure.render.published import RENDERINGS
 
-        if render not in RENDERINGS:
-            fail(f"--render is {render!r}; allowed: {', '.join(RENDERINGS)}")
-        target = out or Path(f"{published.id.replace('/', '_')}.{render}")
+        if render not in (*RENDERINGS, "pact"):
+            fail(f"--render is {render!r}; allowed: {', '.join(RENDERINGS)}, pact")
+        ending = "pact.json" if render == "pact" else render
+        target = out or Path(f"{published.id.replace('/', '_')}.{ending}")
+        with opened(config, book) as desk:
+            data = desk.pact(published) if render == "pact" else RENDERINGS[render].written(document)
         try:
-            target.write_bytes(RENDERINGS[render].written(document))
+            target.write_bytes(data)
         except OSError as error:
             fail(f"{target} cannot be written: {error.strerror}")
         console.print(f"wrote {target}", markup=False)
@@ -171,16 +175,16 @@ def show(
         asked = {"sci": document.sci} if document.sci else {}
         typer.echo(json.dumps({**document.content, **asked}, indent=2, ensure_ascii=False))
     else:
-        table = Table("", "column", "value", "unit", "note")
+        table = plain_table("", "column", "value", "unit", "note")
         for line in document.lines():
             style = "bold" if line.key == "ghg_location" else ""
             table.add_row(str(line.number), line.title, line.value, line.unit, line.note, style=style)
-        console.print(table)
+        print_whole(table)
         if document.sci:
-            told = Table(show_header=False)
+            told = plain_table()
             for name, text in document.sci_lines():
                 told.add_row(name, text)
-            console.print(told)
+            print_whole(told)
 
 
 @app.command()
@@ -358,7 +362,7 @@ def _list(config: Path | None, book: Path | None, at: dt.datetime | None, as_jso
     if not rows:
         console.print("nothing is published; `wattspan disclosure publish` does so")
         return
-    table = Table("id", "kgCO2e / 1,000", "95 %", "kWh / 1,000", "status", "published")
+    table = plain_table("id", "kgCO2e / 1,000", "95 %", "kWh / 1,000", "status", "published")
     for published, columns in rows:
         table.add_row(
             published.id,
@@ -368,7 +372,7 @@ def _list(config: Path | None, book: Path | None, at: dt.datetime | None, as_jso
             published.status,
             published.entry.recorded_at[:10],
         )
-    console.print(table)
+    print_whole(table)
 
 
 def _print_faults(lines: list[str]) -> None:

@@ -21,6 +21,7 @@ from wattspan.cli import (
     import_,
     lake,
     models,
+    pact,
     regions,
     report,
     serve,
@@ -68,6 +69,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(edition.app, name="edition")
 app.add_typer(disclosure.app, name="disclosure")
 app.add_typer(disclosure.keys, name="key")
+app.add_typer(pact.app, name="pact")
 app.command("report")(report.report)
 app.command("top")(top.top)
 app.command("regions")(regions.regions)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import sys
 from collections.abc import Sequence
@@ -11,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from wattspan import quantities
-from wattspan.cli.console import console, fail
+from wattspan.cli.console import console, fail, plain_table, print_whole
 
 if TYPE_CHECKING:
     from wattspan.estimator import Band
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 Z: Final = {90: 1.64, 95: 1.96}
 LONGEST_NAME: Final = 44
 _BAR: Final = 8
-_WIDEST: Final = 400
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 LakeFolder = Annotated[Path, typer.Option("--lake", help="Folder of the lake.")]
@@ -110,28 +107,17 @@ def _print(rolled: RollUp, unknown: Sequence[Unknown], question: Question, band:
         console.print("No calls of this kind in this period.", style="yellow")
         console.print("Bring some in: wattspan import FILES --lake DIR, or widen --from, --to and --where.")
         return
-    show(table_of(rolled, band, limit))
+    print_whole(table_of(rolled, band, limit))
     if (more := len(rolled.groups) - limit) > 0:
         console.print(f"… and {more:,} more: --limit {len(rolled.groups)}, --csv or --json", style="dim")
-    show(facts_of(rolled, unknown))
-
-
-def show(what: RenderableType) -> None:
-    """Print; into a file or pipe as wide as it is, not cut to a terminal that is not there."""
-    if console.is_terminal:
-        console.print(what)
-        return
-    text = io.StringIO()
-    natural = console.measure(what, options=console.options.update(max_width=_WIDEST)).maximum
-    Console(highlight=False, file=text, width=max(console.width, natural)).print(what)
-    typer.echo("\n".join(line.rstrip() for line in text.getvalue().rstrip().split("\n")))
+    print_whole(facts_of(rolled, unknown))
 
 
 def table_of(rolled: RollUp, band: int, limit: int) -> Table:
     """The groups as a person reads them, and the whole below."""
     from wattspan.views.dimensions import label
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_footer=True)
+    table = plain_table(show_footer=True)
     whole = rolled.total
     for number, name in enumerate(rolled.by):
         table.add_column(name, footer=Text("all", style="bold") if number == 0 else "", overflow="fold")

@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from wattspan import quantities
-from wattspan.cli.console import console, fail
-from wattspan.cli.report import LakeFolder, bar, count, plain, show
+from wattspan.cli.console import console, fail, print_whole
+from wattspan.cli.report import LakeFolder, bar, count, plain
 from wattspan.cli.when import seconds
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def top(
         if as_json:
             typer.echo(json.dumps(_as_json(_look(lake, last, n)), indent=2, ensure_ascii=False))
         elif watch is None:
-            show(_screen(_look(lake, last, n)))
+            print_whole(_screen(_look(lake, last, n)))
         else:
             with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
                 while True:

@@ -17,16 +17,15 @@ from wattspan.disclosure.cells import (
     ENERGY_UNITS_PER_KWH,
     INTENSITY_UNITS_PER_G,
     REPORTED,
-    TEXTS,
     WEIGHT_UNITS,
     WITHOUT_FIGURE,
     Cell,
     RequestCount,
+    summed,
 )
-from wattspan.disclosure.coefficients import Vector, errors_id, errors_of, of_plan_text
+from wattspan.disclosure.coefficients import Vector, direct_of, errors_id, errors_of, of_plan_text
 from wattspan.disclosure.figure import Spread
 from wattspan.disclosure.gate import Facts
-from wattspan.disclosure.numbers import of_float
 from wattspan.disclosure.subject import Period
 from wattspan.estimator.moments import Moments
 from wattspan.grid import Kind
@@ -230,8 +229,7 @@ def _vector(plan: str, basis: str, vectors: dict[str, Vector]) -> tuple[str, str
     content = read_plan(plan)
     vector = of_plan_text(content)
     vectors[vector.id] = vector
-    direct = content.get("direct")
-    return vector.id, "" if direct is None else str(int(of_float(direct) * INTENSITY_UNITS_PER_G))
+    return vector.id, direct_of(content)
 
 
 def _spread(text: str, errors: dict[str, Spread]) -> str:
@@ -247,22 +245,7 @@ def _merged(cells: Iterable[Cell]) -> tuple[Cell, ...]:
     by_key: dict[tuple[str, ...], list[Cell]] = {}
     for cell in cells:
         by_key.setdefault(cell.key, []).append(cell)
-    return tuple(_sum(by_key[key]) for key in sorted(by_key))
-
-
-def _sum(cells: list[Cell]) -> Cell:
-    first = cells[0]
-    if len(cells) == 1:
-        return first
-    return Cell(
-        **{name: getattr(first, name) for name in TEXTS},
-        calls=sum(cell.calls for cell in cells),
-        rows=sum(cell.rows for cell in cells),
-        moments=Moments(*map(sum, zip(*(cell.moments for cell in cells), strict=True))),
-        weighted=Moments(*map(sum, zip(*(cell.weighted for cell in cells), strict=True))),
-        energy=sum(cell.energy for cell in cells),
-        energy_weighted=sum(cell.energy_weighted for cell in cells),
-    )
+    return tuple(summed(by_key[key]) for key in sorted(by_key))
 
 
 def _coverage(cells: Iterable[Cell]) -> float:

@@ -10,21 +10,23 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from wattspan.disclosure import canonical, envelope
-from wattspan.disclosure.columns import statement
-from wattspan.disclosure.figure import Sealed, reckon
+from wattspan.disclosure.comparison import Previous
+from wattspan.disclosure.figure import Sealed
 from wattspan.disclosure.folder import (
+    ENVIRONMENT,
     MANIFEST,
     SIGNATURE,
     STATEMENT,
+    Content,
     FolderError,
-    files_of,
+    input_files,
     manifest_of,
     read_files,
     write_folder,
 )
 from wattspan.disclosure.keys import PublicKey, SigningKey
 from wattspan.disclosure.ledger import FILE, Entry, Ledger, LedgerError
-from wattspan.disclosure.reproduce import differences
+from wattspan.disclosure.reproduce import differences, reckoned_files
 from wattspan.disclosure.subject import Subject
 
 PUBLISHING: Final = ("publish", "supersede", "restate")
@@ -121,35 +123,42 @@ class Book:
         now: dt.datetime,
         *,
         environment: str,
+        previous: Previous | None = None,
         extra: Mapping[str, bytes] | None = None,
         supersedes: str = "",
     ) -> Published:
-        """Freeze, sign and record a disclosure; `extra`: further files (a bridge).
+        """Freeze, sign and record a disclosure.
 
+        `previous`: the figure before, which it is compared with; `extra`: further files (factor tables).
         `supersedes`: the id it takes the place of: withdrawn where the change is an error correction, else
         superseded. Raises FolderError, LedgerError, NoFigureError or BookError; then nothing was published.
         """
         with self.ledger.locked():
             self.ledger.mend()
-            return self._publish(subject, sealed, key, now, environment, extra or {}, supersedes)
+            content = Content(subject, sealed, previous)
+            return self._publish(content, key, now, environment, extra or {}, supersedes)
 
     def _publish(
         self,
-        subject: Subject,
-        sealed: Sealed,
+        content: Content,
         key: SigningKey,
         now: dt.datetime,
         environment: str,
         extra: Mapping[str, bytes],
         supersedes: str,
     ) -> Published:
+        subject = content.subject
         if any(p.id == subject.id for p in self.published()):
             raise BookError(f"{subject.id} is published already: another publisher was faster; run it again")
         old = self.get(supersedes) if supersedes else None
         if old is not None and old.status != "active":
             raise BookError(f"{old.id} is {old.status} already; name the active edition")
-        made = statement(subject, reckon(sealed, subject.feature.key))
-        files = {**files_of(subject, sealed, made, environment), **extra}
+        files = {
+            **input_files(content),
+            **reckoned_files(content),
+            ENVIRONMENT: environment.encode(),
+            **extra,
+        }
         manifest = manifest_of(files)
         digest = canonical.sha256(manifest)
         predicate = {"id": subject.id, "class": subject.change.kind}
@@ -158,13 +167,13 @@ class Book:
         write_folder(
             folder, {**files, MANIFEST: manifest, SIGNATURE: envelope.signed(digest, predicate, key)}
         )
-        content: dict[str, Any] = {"id": subject.id, "manifest": digest, "class": subject.change.kind}
+        recorded: dict[str, Any] = {"id": subject.id, "manifest": digest, "class": subject.change.kind}
         kind: Any = "publish"
         if old is not None:
             kind = "restate" if subject.change.kind == "error-correction" else "supersede"
-            content |= {"supersedes": old.id, "reason": subject.change.reason}
+            recorded |= {"supersedes": old.id, "reason": subject.change.reason}
         try:
-            self.ledger.append(kind, content, key, now)
+            self.ledger.append(kind, recorded, key, now)
         except LedgerError:
             # Not recorded is not published: the folder must not stand there as if it were.
             _remove(folder)

@@ -2,13 +2,15 @@
 
 research: disclosure 7.4; Ang (2005). A cell is one model, place and moment; its carbon is the product
 volume x mix x tokens x coefficient x PUE x grid, hardware apart. The effect of a factor f is the sum over
-cells of L(c1, c0) ln(f1 / f0), L the logarithmic mean: nothing is left over, and the order of causes does not
-matter. A cell that appears or vanishes is a change of mix (the analytical limit).
+cells of L(c1, c0) ln(f1 / f0), L the logarithmic mean: nothing is left over, and the order of causes does
+not matter. Where a cell appears or vanishes, the analytical limit gives the whole change to the factor that
+was or becomes nothing: to mix where there are no such calls, to the coefficient where one method has none for
+the moment (a small constant in place of nothing would blame others; Wood and Lenzen 2006).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -92,9 +94,11 @@ def bridge(before: Mapping[Key, Product], after: Mapping[Key, Product]) -> Bridg
             old, new = before.get(key), after.get(key)
             c0 = old.value if old else Decimal(0)
             c1 = new.value if new else Decimal(0)
-            if not old or not new or not c0 or not c1:
-                effects["mix"] += c1 - c0
+            if not c0 or not c1:
+                effects[_limit(old, new)] += c1 - c0
                 continue
+            assert old
+            assert new
             mean = _logarithmic_mean(c1, c0)
             for name, f1, f0 in zip(FACTORS, new, old, strict=True):
                 if f1 != f0:
@@ -102,18 +106,32 @@ def bridge(before: Mapping[Key, Product], after: Mapping[Key, Product]) -> Bridg
         return Bridge(_total(before), _total(after), effects)
 
 
+def _limit(old: Product | None, new: Product | None) -> str:
+    """The factor whose going to nothing makes a cell vanish, or the way back."""
+    nothing = [FACTORS[place] for side in (old, new) if side for place, f in enumerate(side) if not f]
+    return nothing[0] if old and new and nothing else "mix"
+
+
 def _total(cells: Mapping[Key, Product]) -> Decimal:
     return sum((product.value for product in cells.values()), Decimal(0))
 
 
+def by_constants(cell: Cell) -> Key:
+    """Model, place and coefficients: between figures of one method, no coefficient differs in a cell."""
+    return cell.model, cell.provider, cell.region, cell.basis, cell.vector
+
+
 def products(
-    sealed: Sealed, figure: Figure, *, same_method: bool, per_inferences: Decimal | None = None
+    sealed: Sealed,
+    figure: Figure,
+    *,
+    label: Callable[[Cell], Key] = by_constants,
+    per_inferences: Decimal | None = None,
 ) -> dict[Key, Product]:
     """The cells of a figure.
 
-    `same_method`: cells are told apart by their coefficients too, so that between two figures of one method
-    the effects of coefficient and PUE are exactly 0. `per_inferences`: for this many inferences instead of
-    the period's, so that volume has no effect.
+    `label`: what tells the cells apart, beside moment and gap. `per_inferences`: for this many inferences
+    instead of the period's, so that volume has no effect.
     """
     with exactly():
         volume = figure.completed if per_inferences is None else per_inferences
@@ -121,11 +139,11 @@ def products(
         for part in figure.parts:
             cell, vector = part.cell, sealed.vectors[part.cell.vector]
             share = part.share
-            method = (cell.vector,) if same_method else ()
-            base = (cell.model, cell.provider, cell.region, "gap" if part.is_gap else cell.basis, *method)
-            for name, joules, moment, kwh, kg, gpu_j in _by_moment(cell, vector):
+            base = (*label(cell), "gap" if part.is_gap else "")
+            for name, constants, moment, kwh, kg in _by_moment(cell, vector):
+                gpu_j = constants.gpu_j * moment
                 found = gathered.setdefault((*base, name), _Gathered())
-                found.constants.add(_constants(joules, vector))
+                found.constants.add(constants)
                 found.calls += Decimal(cell.calls) * share / WEIGHT_UNITS
                 found.moment += moment * share
                 found.it_kwh += kwh / vector.facility_factor * share
@@ -148,17 +166,6 @@ class _Constants(NamedTuple):
     kg_per_gpu_j: Decimal
 
 
-def _constants(joules: Decimal, vector: Vector) -> _Constants:
-    # Energy that was reported is of the facility: what is left of it inside is 1 / PUE.
-    it_kwh = joules * vector.server_factor / J_PER_KWH if joules else 1 / vector.facility_factor
-    return _Constants(
-        it_kwh,
-        joules,
-        vector.facility_factor,
-        vector.embodied_g_per_gpu_j / 1000,
-    )
-
-
 @dataclass(slots=True)
 class _Gathered:
     constants: set[_Constants] = field(default_factory=set)
@@ -177,35 +184,41 @@ class _Gathered:
         # The constants as they are where there is one set of them, so that one method has no effect at all;
         # else their means.
         exact = next(iter(self.constants)) if len(self.constants) == 1 else None
-        if self.kwh:
-            it = exact.it_kwh if exact else self.it_kwh / self.moment
-            pue = exact.pue if exact else self.kwh / self.it_kwh
-            made["use", *key] = Product(*activity, it, pue, self.kg / self.kwh, one)
-        if self.embodied_kg:
-            gpu_j = exact.gpu_j if exact else self.gpu_j / self.moment
-            kg_per_j = exact.kg_per_gpu_j if exact else self.embodied_kg / self.gpu_j
-            made["embodied", *key] = Product(*activity, gpu_j, one, one, kg_per_j)
+        it = exact.it_kwh if exact else self.it_kwh / self.moment
+        pue = exact.pue if exact else self.kwh / self.it_kwh if self.kwh else one
+        # no energy: the method has no coefficient for the moment, and its grid is nobody's
+        grid = self.kg / self.kwh if self.kwh else one
+        made["use", *key] = Product(*activity, it, pue, grid, one)
+        gpu_j = exact.gpu_j if exact else self.gpu_j / self.moment
+        kg_per_j = exact.kg_per_gpu_j if exact else self.embodied_kg / self.gpu_j if self.gpu_j else one
+        made["embodied", *key] = Product(*activity, gpu_j, one, one, kg_per_j)
         return made
 
 
-def _by_moment(
-    cell: Cell, vector: Vector
-) -> Iterable[tuple[str, Decimal, Decimal, Decimal, Decimal, Decimal]]:
-    """For each moment: its name, joules per unit, sum, facility kWh, kg of use, and GPU joules."""
+def _by_moment(cell: Cell, vector: Vector) -> Iterable[tuple[str, _Constants, Decimal, Decimal, Decimal]]:
+    """For each moment: its name, constants, sum, facility kWh, and kg of use."""
     weight, to_kg = Decimal(WEIGHT_UNITS), Decimal(INTENSITY_UNITS_PER_G) * 1000
-    to_kwh = vector.server_factor * vector.facility_factor / J_PER_KWH / weight
-    is_reported = cell.basis in REPORTED
+    pue, made = vector.facility_factor, vector.embodied_g_per_gpu_j / 1000
+    is_reported, nothing = cell.basis in REPORTED, Decimal(0)
     for name, joules, moment, weighted in zip(
         Moments._fields, vector.joules, cell.moments, cell.weighted, strict=True
     ):
-        if moment and joules:
-            kwh = Decimal(0) if is_reported else joules * moment * to_kwh
-            kg = Decimal(0) if is_reported else joules * weighted * to_kwh / to_kg
-            yield name, joules, moment / weight, kwh, kg, joules * moment / weight
+        if moment:
+            # energy that was reported is on the row: its tokens burn none, and wear the hardware all the same
+            it_kwh = nothing if is_reported else joules * vector.server_factor / J_PER_KWH
+            kwh = it_kwh * pue / weight
+            yield (
+                name,
+                _Constants(it_kwh, joules, pue, made),
+                moment / weight,
+                kwh * moment,
+                kwh * weighted / to_kg,
+            )
     if is_reported and cell.energy:
         kwh = Decimal(cell.energy) / ENERGY_UNITS_PER_KWH / weight
         kg = Decimal(cell.energy_weighted) / ENERGY_UNITS_PER_KWH / weight / to_kg
-        yield _REPORTED, Decimal(0), kwh, kwh, kg, Decimal(0)
+        # it is of the facility: what is left of it inside is 1 / PUE
+        yield _REPORTED, _Constants(1 / pue, nothing, pue, made), kwh, kwh, kg
 
 
 def _logarithmic_mean(a: Decimal, b: Decimal) -> Decimal:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -160,6 +160,22 @@ def read_requests(data: bytes, name: str = "requests.csv") -> list[RequestCount]
         )
         for line, row in _rows(data, REQUEST_COLUMNS, name)
     ]
+
+
+def summed(cells: Sequence[Cell]) -> Cell:
+    """Cells as one, with the texts of the first."""
+    first = cells[0]
+    if len(cells) == 1:
+        return first
+    return replace(
+        first,
+        calls=sum(cell.calls for cell in cells),
+        rows=sum(cell.rows for cell in cells),
+        moments=Moments(*map(sum, zip(*(cell.moments for cell in cells), strict=True))),
+        weighted=Moments(*map(sum, zip(*(cell.weighted for cell in cells), strict=True))),
+        energy=sum(cell.energy for cell in cells),
+        energy_weighted=sum(cell.energy_weighted for cell in cells),
+    )
 
 
 def calls_of(cells: Iterable[Cell]) -> Decimal:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from wattspan.calls import Factor
 from wattspan.disclosure.band import Errors
+from wattspan.disclosure.cells import INTENSITY_UNITS_PER_G
 from wattspan.disclosure.numbers import of_float, written
 from wattspan.estimator.moments import Moments, gpu_joules
 
@@ -97,6 +98,12 @@ def of_plan_text(content: Mapping[str, Any]) -> Vector:
         water_ml_per_it_kwh=None if water is None else of_float(water),
         hardware=content["hardware"],
     )
+
+
+def direct_of(content: Mapping[str, Any]) -> str:
+    """The direct intensity of the same text as it is sealed, micrograms per kWh; "" where there is none."""
+    direct = content.get("direct")
+    return "" if direct is None else str(int(of_float(direct) * INTENSITY_UNITS_PER_G))
 
 
 def errors_of(factors: Iterable[Factor]) -> Errors:

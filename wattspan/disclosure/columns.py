@@ -13,8 +13,9 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Final
 
+from wattspan.disclosure.comparison import PER_1000_TEXT, REVISED, Comparison
 from wattspan.disclosure.figure import Figure, Part
-from wattspan.disclosure.numbers import exactly, shown, written
+from wattspan.disclosure.numbers import exactly, percent, shown, written
 from wattspan.disclosure.subject import BOUNDARY, Subject
 
 SCHEMA: Final = "wattspan-disclosure/1"
@@ -37,14 +38,14 @@ def definitions() -> tuple[Mapping[str, Any], ...]:
     return tuple(json.loads(text)["columns"])
 
 
-def statement(subject: Subject, figure: Figure) -> dict[str, Any]:
-    """The disclosure without its seal: `disclosure.json`."""
+def statement(subject: Subject, figure: Figure, comparison: Comparison | None = None) -> dict[str, Any]:
+    """The disclosure without its seal: `disclosure.json`. `comparison`: with the figure before, if any."""
     with exactly():
-        columns = _columns(subject, figure)
+        columns = _columns(subject, figure, comparison)
     return {"schema": SCHEMA, "id": subject.id, "columns": columns}
 
 
-def _columns(subject: Subject, figure: Figure) -> dict[str, Any]:
+def _columns(subject: Subject, figure: Figure, comparison: Comparison | None) -> dict[str, Any]:
     method, period, feature = subject.method, subject.period, subject.feature
     low, high = (figure.per_1000(bound) for bound in (figure.band.low, figure.band.high))
     co2e = figure.per_1000(figure.co2e_kg)
@@ -67,10 +68,10 @@ def _columns(subject: Subject, figure: Figure) -> dict[str, Any]:
             "completed_inferences": written(figure.completed),
             "failed_inferences": written(figure.failed),
             "calls_per_inference": shown(figure.calls / figure.completed),
-            "coverage_percent": _percent(figure.request_coverage),
+            "coverage_percent": percent(figure.request_coverage),
             "calls_without_usage": written(figure.calls_without_usage),
             "gap_rule": method.gap_rule,
-            "gap_share_percent": _percent(figure.gap_kg / figure.co2e_kg),
+            "gap_share_percent": percent(figure.gap_kg / figure.co2e_kg),
         },
         "models_regions": _shares(figure, lambda part: (_model(part), part.cell.provider, _region(part))),
         "energy_kwh": _value(figure.per_1000(figure.energy_kwh), "kWh / 1,000", millions=True),
@@ -79,7 +80,7 @@ def _columns(subject: Subject, figure: Figure) -> dict[str, Any]:
             "gsd": shown(figure.band.gsd),
             "interval": INTERVAL_WORDS,
             "drivers": [
-                {"factor": kind, "share_of_variance_percent": _percent(share)}
+                {"factor": kind, "share_of_variance_percent": percent(share)}
                 for kind, share in figure.band.drivers
             ],
         },
@@ -104,7 +105,7 @@ def _columns(subject: Subject, figure: Figure) -> dict[str, Any]:
             "on_site": _or_not(
                 None if figure.water_on_site_l is None else figure.per_1000(figure.water_on_site_l),
                 "L / 1,000",
-                f"sites with {_percent(figure.water_known_share)} % of the energy publish their water use",
+                f"sites with {percent(figure.water_known_share)} % of the energy publish their water use",
             ),
             "off_site": {"value": NOT_AVAILABLE, "reason": "no table of water per kWh of the grid is used"},
         },
@@ -135,14 +136,14 @@ def _columns(subject: Subject, figure: Figure) -> dict[str, Any]:
             ],
             "gwp": "100 years, as the grid data sets state it",
         },
-        "change": _change(subject, co2e),
+        "change": _change(subject, co2e, comparison),
         "assurance_status": {"assurance": "none", "status": "active"},
     }
 
 
 def _market(figure: Figure) -> dict[str, Any]:
     if figure.market_kg is None:
-        share = _percent(figure.market_share)
+        share = percent(figure.market_share)
         return {
             "value": NOT_AVAILABLE,
             "reason": f"contracts give evidence for {share} % of the energy; all of it is asked for",
@@ -163,16 +164,28 @@ def _totals(figure: Figure) -> dict[str, Any]:
     }
 
 
-def _change(subject: Subject, per_1000: Decimal) -> dict[str, Any]:
+def _change(subject: Subject, per_1000: Decimal, comparison: Comparison | None) -> dict[str, Any]:
     change = subject.change
     previous = change.previous_kg_per_1000
+    comparative = comparison.comparative if comparison else None
+    rows = comparative["rows"] if comparative else []
+    revised = next((row for row in rows if row["label"] == REVISED), None)
+    sums: Mapping[str, str] = {}
+    if comparison:
+        (sums,) = (found for found in comparison.bridge["sums"] if found["of"] == PER_1000_TEXT)
     return {
         "class": change.kind,
         "previous_id": change.previous_id,
         "previous_published": change.previous_published,
         "previous_value": NOT_AVAILABLE if previous is None else written(previous),
         "change_kg": NOT_AVAILABLE if previous is None else written(per_1000 - previous),
-        "change_percent": NOT_AVAILABLE if not previous else _percent(per_1000 / previous - 1),
+        "change_percent": NOT_AVAILABLE if not previous else percent(per_1000 / previous - 1),
+        "by_activity_kg": sums.get("activity", NOT_AVAILABLE),
+        "by_method_kg": sums.get("method", NOT_AVAILABLE),
+        "revised_previous_value": revised["exact_kg_per_1000"] if revised else NOT_AVAILABLE,
+        "revised_previous_percent": comparative["difference_percent"]
+        if comparative and revised
+        else NOT_AVAILABLE,
         "reason": change.reason,
     }
 
@@ -183,7 +196,7 @@ def _shares(figure: Figure, key: Callable[[Part], tuple[str, str, str]]) -> list
         sums[key(part)] = sums.get(key(part), Decimal(0)) + part.co2e_g
     total = sum(sums.values(), Decimal(0))
     return [
-        {"model": model, "provider": provider, "region": region, "share_percent": _percent(value / total)}
+        {"model": model, "provider": provider, "region": region, "share_percent": percent(value / total)}
         for (model, provider, region), value in sorted(sums.items(), key=lambda item: (-item[1], item[0]))
     ]
 
@@ -224,7 +237,3 @@ def percents(shares: Mapping[str, Decimal]) -> dict[str, str]:
     for name in by_remainder[: 1000 - sum(made.values())]:
         made[name] += 1
     return {name: f"{value // 10}.{value % 10}" for name, value in made.items()}
-
-
-def _percent(share: Decimal) -> str:
-    return format((share * 100).quantize(Decimal("0.1")), "f")

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from wattspan.disclosure.cells import WEIGHT_UNITS
 from wattspan.disclosure.coefficients import Vector
-from wattspan.disclosure.figure import Figure, Part, Sealed, reckon
-from wattspan.disclosure.folder import read_sealed
+from wattspan.disclosure.figure import Figure, Part, Sealed, parts_of_days, reckon
+from wattspan.disclosure.folder import read_content
 from wattspan.disclosure.numbers import exactly
 from wattspan.disclosure.subject import Subject
 from wattspan.methodology import Edition, EditionError
@@ -61,6 +61,8 @@ class Chain:
     subject: Subject
     sealed: Sealed
     figure: Figure
+    days: tuple[Part, ...]
+    """The figure's parts with each day apart."""
 
     def by_source(self) -> list[Sum]:
         """By model, provider, region, zone, evidence, grid source and coefficients; the most carbon first."""
@@ -78,7 +80,7 @@ class Chain:
 
     def by_day(self) -> list[Sum]:
         """By day, oldest first."""
-        return sorted(self._sums(lambda part: (part.cell.day,)), key=lambda found: found.key)
+        return sorted(self._sums(lambda part: (part.cell.day,), self.days), key=lambda found: found.key)
 
     def rows(self, day: str) -> list[Sum]:
         """The sealed rows of one day, the most carbon first; what fills gaps is apart. [] for another day."""
@@ -94,7 +96,7 @@ class Chain:
                 part.cell.spread,
                 "gap" if part.is_gap else "",
             ),
-            [part for part in self.figure.parts if part.cell.day == day],
+            [part for part in self.days if part.cell.day == day],
         )
 
     def vectors(self) -> Mapping[str, Vector]:
@@ -130,8 +132,9 @@ class Chain:
 
 def chain(files: Mapping[str, bytes]) -> Chain:
     """The chain of a sealed folder. Raises FolderError, CellsError, NoFigureError or CanonicalError."""
-    subject, sealed, _ = read_sealed(files)
-    return Chain(subject, sealed, reckon(sealed, subject.feature.key))
+    content, _ = read_content(files)
+    sealed, feature = content.sealed, content.subject.feature.key
+    return Chain(content.subject, sealed, reckon(sealed, feature), parts_of_days(sealed, feature))
 
 
 def _sum(key: tuple[str, ...], parts: list[Part], whole_g: Decimal) -> Sum:

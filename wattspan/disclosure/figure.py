@@ -16,6 +16,7 @@ from wattspan.disclosure.cells import (
     WITHOUT_FIGURE,
     Cell,
     RequestCount,
+    summed,
 )
 from wattspan.disclosure.coefficients import Vector
 from wattspan.disclosure.contracts import Contract
@@ -142,8 +143,24 @@ def reckon(sealed: Sealed, feature: str) -> Figure:
         return _reckon(sealed, feature)
 
 
+def parts_of_days(sealed: Sealed, feature: str) -> tuple[Part, ...]:
+    """The parts of a figure with each day apart: they add up to those of `reckon`."""
+    with exactly():
+        return tuple(_parts(sealed, _cells(sealed, feature)))
+
+
+def _cells(sealed: Sealed, feature: str) -> list[Cell]:
+    return sorted((c for c in sealed.cells if c.feature == feature), key=lambda cell: cell.key)
+
+
+def _parts(sealed: Sealed, cells: Sequence[Cell]) -> list[Part]:
+    parts = [_part(sealed, cell) for cell in cells if cell.basis not in WITHOUT_FIGURE]
+    if parts and sealed.gap_rule == "mean_of_model":
+        parts += _gaps(parts, [cell for cell in cells if cell.basis == "no_usage"])
+    return parts
+
+
 def _reckon(sealed: Sealed, feature: str) -> Figure:
-    cells = sorted((c for c in sealed.cells if c.feature == feature), key=lambda cell: cell.key)
     counts = [r for r in sealed.requests if r.feature == feature]
     completed, failed, covered = (
         Decimal(sum(getattr(r, name) for r in counts)) / WEIGHT_UNITS
@@ -154,14 +171,13 @@ def _reckon(sealed: Sealed, feature: str) -> Figure:
             f"feature {feature!r} has no completed inference in the period: nothing can be stated per 1,000; "
             "look at `wattspan report --by feature`"
         )
-    parts = [_part(sealed, cell) for cell in cells if cell.basis not in WITHOUT_FIGURE]
+    cells = _over_days(_cells(sealed, feature), sealed.contracts)
+    parts = _parts(sealed, cells)
     if not parts:
         raise NoFigureError(
             f"feature {feature!r} has no call with a figure in the period: its spans carry no usage"
         )
     without = [cell for cell in cells if cell.basis == "no_usage"]
-    if sealed.gap_rule == "mean_of_model":
-        parts += _gaps(parts, without)
     gap_calls = Decimal(sum(cell.calls for cell in without)) / WEIGHT_UNITS
     with_calls = Decimal(sum(p.cell.calls for p in parts if not p.is_gap and p.cell.basis != "compute"))
     use_g, embodied_g = _sum(p.use_g for p in parts), _sum(p.embodied_g for p in parts)
@@ -193,6 +209,18 @@ def _reckon(sealed: Sealed, feature: str) -> Figure:
         geography=_rating(parts, lambda p: sealed.rules.geography(p.cell.region_source)),
         time=_rating(parts, lambda p: _time(sealed.rules, p.cell)),
     )
+
+
+def _over_days(cells: Sequence[Cell], contracts: Sequence[Contract]) -> list[Cell]:
+    """Rows that differ by their day alone as one, of the first day: whole numbers lose nothing.
+
+    Rows of another year, or under another contract, stay apart: both are looked at by day.
+    """
+    alike: dict[tuple[object, ...], list[Cell]] = {}
+    for cell in cells:
+        contract = next((place for place, one in enumerate(contracts) if one.covers(cell)), -1)
+        alike.setdefault((*cell.key[1:], cell.day[:4], contract), []).append(cell)
+    return [summed(same) for same in alike.values()]
 
 
 def _part(sealed: Sealed, cell: Cell) -> Part:

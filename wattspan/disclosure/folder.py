@@ -5,7 +5,11 @@
     inputs/requests.csv       daily inferences
     methodology/method.json   subject, coefficients, errors, rules, contracts
     environment.lock          what computed it
-    bridge.json               where there is a predecessor
+    methodology/tables.json   the lines of the edition's tables behind the coefficients
+    methodology/crossing.json what rows become under the methodology of the predecessor, and its under ours
+    previous/                 inputs and method of the predecessor, as it was sealed
+    bridge.json               the change from the predecessor by cause
+    comparative.json          the predecessor's period under both methodologies, where they differ
     manifest.json             path, sha256 and size of the above
     manifest.dsse.json        the signature over the manifest
 
@@ -18,16 +22,19 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 from wattspan.disclosure import canonical
-from wattspan.disclosure.cells import read_cells, read_requests, write_cells, write_requests
+from wattspan.disclosure.cells import CellsError, read_cells, read_requests, write_cells, write_requests
 from wattspan.disclosure.coefficients import Vector
+from wattspan.disclosure.comparison import Crossing, Previous
 from wattspan.disclosure.contracts import read_contracts
 from wattspan.disclosure.figure import Sealed, Spread
 from wattspan.disclosure.numbers import written
+from wattspan.disclosure.restatement import Restatement
 from wattspan.disclosure.rules import Rules
 from wattspan.disclosure.subject import Subject
 from wattspan.lake.disk import sync_folder
@@ -36,8 +43,17 @@ STATEMENT: Final = "disclosure.json"
 AGGREGATES: Final = "inputs/aggregates.csv"
 REQUESTS: Final = "inputs/requests.csv"
 METHOD: Final = "methodology/method.json"
+TABLES: Final = "methodology/tables.json"
+CROSSING: Final = "methodology/crossing.json"
+PREVIOUS: Final[Mapping[str, str]] = {
+    AGGREGATES: "previous/aggregates.csv",
+    REQUESTS: "previous/requests.csv",
+    METHOD: "previous/method.json",
+}
+"""Where the files of the predecessor stand in a folder."""
 ENVIRONMENT: Final = "environment.lock"
 BRIDGE: Final = "bridge.json"
+COMPARATIVE: Final = "comparative.json"
 MANIFEST: Final = "manifest.json"
 SIGNATURE: Final = "manifest.dsse.json"
 RENDERINGS: Final = "renderings"
@@ -49,16 +65,33 @@ class FolderError(ValueError):
     """A disclosure folder cannot be read or written: which file, what is wrong, what to do."""
 
 
-def files_of(
-    subject: Subject, sealed: Sealed, statement: Mapping[str, Any], environment: str
-) -> dict[str, bytes]:
-    """The sealed files of a disclosure, by path."""
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a folder is reckoned from."""
+
+    subject: Subject
+    sealed: Sealed
+    previous: Previous | None = None
+    """The figure before, where there is one."""
+
+
+def input_files(content: Content) -> dict[str, bytes]:
+    """The sealed files that figures are reckoned from, by path."""
+    files = _inputs(content.subject, content.sealed)
+    previous = content.previous
+    if previous is not None:
+        old = _inputs(previous.subject, previous.sealed)
+        files |= {PREVIOUS[name]: data for name, data in old.items()}
+        if previous.crossing is not None:
+            files[CROSSING] = canonical.written(_crossing(previous.crossing))
+    return files
+
+
+def _inputs(subject: Subject, sealed: Sealed) -> dict[str, bytes]:
     return {
-        STATEMENT: canonical.written(statement),
         AGGREGATES: write_cells(sealed.cells),
         REQUESTS: write_requests(sealed.requests),
         METHOD: canonical.written(_method(subject, sealed)),
-        ENVIRONMENT: environment.encode(),
     }
 
 
@@ -75,25 +108,53 @@ def manifest_of(files: Mapping[str, bytes]) -> bytes:
     )
 
 
-def read_sealed(files: Mapping[str, bytes]) -> tuple[Subject, Sealed, int]:
-    """Subject, inputs and interpreter of a folder's files. Raises FolderError or CellsError."""
+def read_content(files: Mapping[str, bytes]) -> tuple[Content, int]:
+    """Content and interpreter of a folder's files. Raises FolderError or CellsError."""
     try:
-        method = canonical.read(files[METHOD], METHOD)
-        sealed = Sealed(
-            cells=read_cells(files[AGGREGATES], AGGREGATES),
-            requests=read_requests(files[REQUESTS], REQUESTS),
-            vectors={name: Vector.from_json(content) for name, content in method["coefficients"].items()},
-            spreads={
-                name: Spread(*(_errors(content[kind]) for kind in Spread._fields))
-                for name, content in method["errors"].items()
-            },
-            rules=Rules(method["rules"]),
-            gap_rule=method["gap_rule"],
-            contracts=read_contracts(canonical.written(method["contracts"]).decode(), METHOD),
-        )
-        return Subject.from_json(method["subject"]), sealed, int(method["interpreter"])
-    except (KeyError, TypeError, ArithmeticError) as error:
+        subject, sealed, interpreter = _read_sealed(files, {name: name for name in PREVIOUS})
+        previous = None
+        if PREVIOUS[METHOD] in files:
+            old_subject, old_sealed, _ = _read_sealed(files, PREVIOUS)
+            crossing = None
+            if CROSSING in files:
+                found = canonical.read(files[CROSSING], CROSSING)
+                crossing = Crossing(
+                    _restatement(found["forward"], sealed), _restatement(found["backward"], old_sealed)
+                )
+            previous = Previous(old_subject, old_sealed, crossing)
+        return Content(subject, sealed, previous), interpreter
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        if isinstance(error, (FolderError, CellsError, canonical.CanonicalError)):
+            raise
         raise FolderError(f"not a whole disclosure: {type(error).__name__} {error}") from error
+
+
+def _read_sealed(files: Mapping[str, bytes], names: Mapping[str, str]) -> tuple[Subject, Sealed, int]:
+    method = canonical.read(files[names[METHOD]], names[METHOD])
+    sealed = Sealed(
+        cells=read_cells(files[names[AGGREGATES]], names[AGGREGATES]),
+        requests=read_requests(files[names[REQUESTS]], names[REQUESTS]),
+        vectors=_read_vectors(method["coefficients"]),
+        spreads=_read_spreads(method["errors"]),
+        rules=Rules(method["rules"]),
+        gap_rule=method["gap_rule"],
+        contracts=read_contracts(canonical.written(method["contracts"]).decode(), names[METHOD]),
+    )
+    return Subject.from_json(method["subject"]), sealed, int(method["interpreter"])
+
+
+def _read_vectors(content: Mapping[str, Any]) -> dict[str, Vector]:
+    return {name: Vector.from_json(one) for name, one in content.items()}
+
+
+def _read_spreads(content: Mapping[str, Any]) -> dict[str, Spread]:
+    return {name: Spread(*(_errors(one[kind]) for kind in Spread._fields)) for name, one in content.items()}
+
+
+def _restatement(content: Mapping[str, Any], like: Sealed) -> Restatement:
+    """A restatement to the methodology that made `like`."""
+    vectors, spreads = _read_vectors(content["coefficients"]), _read_spreads(content["errors"])
+    return Restatement.from_json(content, vectors, spreads, like.rules, like.gap_rule)
 
 
 def read_files(folder: Path) -> dict[str, bytes]:
@@ -148,15 +209,33 @@ def _method(subject: Subject, sealed: Sealed) -> dict[str, Any]:
         "subject": subject.to_json(),
         "gap_rule": sealed.gap_rule,
         "rules": dict(sealed.rules.content),
-        "coefficients": {name: sealed.vectors[name].to_json() for name in sorted(used)},
-        "errors": {
-            name: {
-                kind: [{"key": key, "ln_g": written(value)} for key, value in errors]
-                for kind, errors in zip(Spread._fields, sealed.spreads[name], strict=True)
-            }
-            for name in sorted(spreads)
-        },
+        "coefficients": _vectors({name: sealed.vectors[name] for name in used}),
+        "errors": _spreads({name: sealed.spreads[name] for name in spreads}),
         "contracts": [contract.to_json() for contract in sealed.contracts],
+    }
+
+
+def _crossing(crossing: Crossing) -> dict[str, Any]:
+    return {
+        "schema": "wattspan-crossing/1",
+        **{
+            name: {**one.to_json(), "coefficients": _vectors(one.vectors), "errors": _spreads(one.spreads)}
+            for name, one in (("forward", crossing.forward), ("backward", crossing.backward))
+        },
+    }
+
+
+def _vectors(vectors: Mapping[str, Vector]) -> dict[str, Any]:
+    return {name: vector.to_json() for name, vector in sorted(vectors.items())}
+
+
+def _spreads(spreads: Mapping[str, Spread]) -> dict[str, Any]:
+    return {
+        name: {
+            kind: [{"key": key, "ln_g": written(value)} for key, value in errors]
+            for kind, errors in zip(Spread._fields, spread, strict=True)
+        }
+        for name, spread in sorted(spreads.items())
     }
 
 

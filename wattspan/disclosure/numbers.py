@@ -61,6 +61,11 @@ def shown(value: Decimal) -> str:
     return written(value, SHOWN_DIGITS)
 
 
+def percent(share: Decimal) -> str:
+    """A share of one in percent, to one decimal."""
+    return format((share * 100).quantize(Decimal("0.1")), "f")
+
+
 def of_float(value: float, digits: int = COEFFICIENT_DIGITS) -> Decimal:
     """The decimal that a coefficient is sealed as. Raises ValueError where it is not finite."""
     number = Decimal(repr(float(value)))

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Final
 
 import wattspan
 from wattspan.disclosure import canonical
 from wattspan.disclosure.aggregate import Aggregates
 from wattspan.disclosure.book import Book, Published
-from wattspan.disclosure.bridge import bridge, products
+from wattspan.disclosure.comparison import Crossing, Previous
 from wattspan.disclosure.contracts import Contract
-from wattspan.disclosure.figure import Figure, GapRule, Sealed, reckon
-from wattspan.disclosure.folder import BRIDGE, STATEMENT, read_files, read_sealed
+from wattspan.disclosure.figure import GapRule, Sealed
+from wattspan.disclosure.folder import STATEMENT, Content, read_content, read_files
+from wattspan.disclosure.policy import change_class, is_same, reason_of
+from wattspan.disclosure.restating import Methodology, Restater
 from wattspan.disclosure.rules import current_rules
 from wattspan.disclosure.subject import Change, ChangeClass, Feature, Issuer, Method, Period, Subject
+from wattspan.disclosure.tables import LICENCES
 from wattspan.methodology import Edition
-
-LICENCES: Final[Mapping[str, str]] = {
-    "core": "Apache-2.0, grid tables CC BY 4.0",
-    "odbl": "ODbL-1.0",
-    "mpl": "MPL-2.0",
-}
 
 
 def sealed_of(
@@ -84,66 +80,52 @@ def previous_of(book: Book, issuer: Issuer, feature: Feature, period: Period) ->
 
 
 def subject_of(
-    book: Book, issuer: Issuer, feature: Feature, period: Period, method: Method
+    book: Book, issuer: Issuer, feature: Feature, period: Period, method: Method, sealed: Sealed
 ) -> tuple[Subject, Published | None]:
     """The subject of the next edition of a feature's period, and the disclosure that it follows."""
     previous = previous_of(book, issuer, feature, period)
     number = book.next_edition(issuer.domain, period.label, feature.slug)
     change = Change("first")
     if previous is not None:
-        change = _change(book, previous, method)
+        old = content_of(book, previous)
+        kind = change_class(old.subject.method, old.sealed, method, sealed)
+        change = _change(book, previous, kind, reason_of(kind, old.subject.method, method))
     return Subject(issuer, feature, period, number, method, change), previous
 
 
 def replacing(subject: Subject, book: Book, old: Published, kind: ChangeClass, reason: str) -> Subject:
     """The subject as one that takes the place of `old`."""
-    return replace(
-        subject,
-        change=Change(kind, old.id, _per_1000(book, old), old.entry.recorded_at[:10], reason),
-    )
+    return replace(subject, change=_change(book, old, kind, reason))
 
 
-def bridge_files(book: Book, previous: Published, sealed: Sealed, subject: Subject) -> dict[str, bytes]:
-    """`bridge.json`: from the previous figure to this one, by cause; {} where the methods differ."""
-    old_subject, old_sealed, _ = read_sealed(read_files(book.folder(previous.id)))
-    if old_subject.method.edition_digest != subject.method.edition_digest:
-        return {}
-    before, after = (
-        reckon(rows, feature)
-        for rows, feature in ((old_sealed, old_subject.feature.key), (sealed, subject.feature.key))
-    )
-    steps = [
-        _step("Activity, total of the period", "kgCO2e", (old_sealed, before), (sealed, after), None),
-        _step(
-            "Activity, per 1,000 inferences",
-            "kgCO2e / 1,000",
-            (old_sealed, before),
-            (sealed, after),
-            Decimal(1000),
-        ),
-    ]
-    return {BRIDGE: canonical.written({"from": previous.id, "to": subject.id, "steps": steps})}
+def content_of(book: Book, published: Published) -> Content:
+    """What a published disclosure was reckoned from. Raises FolderError, CellsError."""
+    return read_content(read_files(book.folder(published.id)))[0]
 
 
-def _step(
-    name: str,
-    unit: str,
-    before: tuple[Sealed, Figure],
-    after: tuple[Sealed, Figure],
-    per_inferences: Decimal | None,
-) -> dict[str, Any]:
-    sides = [products(*side, same_method=True, per_inferences=per_inferences) for side in (before, after)]
-    return {"name": name, "unit": unit, **bridge(*sides).to_json()}
+def compared_with(
+    old: Content, sealed: Sealed, method: Method, methodology_of: Callable[[Method], Methodology]
+) -> Previous:
+    """The figure before, ready to be compared with rows that `method` made.
+
+    `methodology_of`: the edition of a method with what the user declared; asked where the two differ.
+    """
+    crossing = None
+    if not is_same(old.subject.method, method):
+        before, after = methodology_of(old.subject.method), methodology_of(method)
+        crossing = Crossing(
+            forward=Restater(before, after).restatement(old.sealed, sealed.rules, sealed.gap_rule),
+            backward=Restater(after, before).restatement(sealed, old.sealed.rules, old.sealed.gap_rule),
+        )
+    return Previous(old.subject, old.sealed, crossing)
 
 
-def _change(book: Book, previous: Published, method: Method) -> Change:
-    old, _, _ = read_sealed(read_files(book.folder(previous.id)))
-    is_same = old.method.edition_digest == method.edition_digest
-    kind: ChangeClass = "new-period" if is_same else "method-change"
-    reason = "" if is_same else f"methodology {old.method.id} to {method.id}"
-    return Change(kind, previous.id, _per_1000(book, previous), previous.entry.recorded_at[:10], reason)
-
-
-def _per_1000(book: Book, published: Published) -> Decimal:
+def per_1000_of(book: Book, published: Published) -> Decimal:
+    """The headline of a published disclosure, kgCO2e per 1,000 inferences."""
     content = canonical.read((book.folder(published.id) / STATEMENT).read_bytes(), STATEMENT)
     return Decimal(content["columns"]["ghg_location"]["exact"])
+
+
+def _change(book: Book, previous: Published, kind: ChangeClass, reason: str) -> Change:
+    published = previous.entry.recorded_at[:10]
+    return Change(kind, previous.id, per_1000_of(book, previous), published, reason)

@@ -7,50 +7,83 @@ from typing import Any, Final
 
 from wattspan.disclosure import canonical
 from wattspan.disclosure.columns import statement
-from wattspan.disclosure.figure import Sealed, reckon
-from wattspan.disclosure.folder import STATEMENT, FolderError, read_sealed
-from wattspan.disclosure.subject import Subject
+from wattspan.disclosure.comparison import compared
+from wattspan.disclosure.figure import reckon
+from wattspan.disclosure.folder import (
+    BRIDGE,
+    COMPARATIVE,
+    INTERPRETER,
+    STATEMENT,
+    Content,
+    FolderError,
+    read_content,
+)
+
+RECKONED: Final = (STATEMENT, BRIDGE, COMPARATIVE)
+"""The files that arithmetic makes of the others."""
 
 
-def _first(subject: Subject, sealed: Sealed) -> dict[str, Any]:
-    return statement(subject, reckon(sealed, subject.feature.key))
+def _first(content: Content) -> dict[str, Any]:
+    """The reckoned files, by path."""
+    figure = reckon(content.sealed, content.subject.feature.key)
+    if content.previous is None:
+        return {STATEMENT: statement(content.subject, figure)}
+    comparison = compared(content.subject, content.sealed, figure, content.previous)
+    made: dict[str, Any] = {
+        STATEMENT: statement(content.subject, figure, comparison),
+        BRIDGE: comparison.bridge,
+    }
+    if comparison.comparative is not None:
+        made[COMPARATIVE] = comparison.comparative
+    return made
 
 
-INTERPRETERS: Final[Mapping[int, Callable[[Subject, Sealed], dict[str, Any]]]] = {1: _first}
+INTERPRETERS: Final[Mapping[int, Callable[[Content], dict[str, Any]]]] = {1: _first}
 """Every arithmetic that ever sealed a disclosure, by its number. Old ones never change: golden disclosures
 hold them."""
 
 
-def recomputed(files: Mapping[str, bytes]) -> bytes:
-    """`disclosure.json` as the sealed inputs give it. Raises FolderError, CellsError or CanonicalError."""
-    subject, sealed, number = read_sealed(files)
-    interpreter = INTERPRETERS.get(number)
-    if interpreter is None:
+def reckoned_files(content: Content, interpreter: int = INTERPRETER) -> dict[str, bytes]:
+    """The reckoned files as they are sealed. Raises FolderError for an interpreter that is not here."""
+    made = INTERPRETERS.get(interpreter)
+    if made is None:
         raise FolderError(
-            f"sealed by interpreter {number}; this Wattspan has {sorted(INTERPRETERS)}: install a newer one"
+            f"sealed by interpreter {interpreter}; this Wattspan has {sorted(INTERPRETERS)}: install a newer "
+            "one"
         )
-    return canonical.written(interpreter(subject, sealed))
+    return {name: canonical.written(found) for name, found in made(content).items()}
 
 
 def differences(files: Mapping[str, bytes]) -> list[str]:
-    """What differs between the sealed statement and the recomputed one, a line each."""
-    sealed = files.get(STATEMENT)
-    if sealed is None:
+    """What differs between the sealed files and the recomputed ones, a line each.
+
+    Raises FolderError, CellsError or CanonicalError where the folder cannot be reckoned.
+    """
+    if STATEMENT not in files:
         raise FolderError(f"{STATEMENT} is missing")
-    again = recomputed(files)
-    if again == sealed:
-        return []
+    again = reckoned_files(*read_content(files))
     found: list[str] = []
-    _compare("", canonical.read(sealed, STATEMENT), canonical.read(again, "the recomputed one"), found)
-    return found or [f"{STATEMENT}: the bytes differ"]
+    for name in RECKONED:
+        sealed, made = files.get(name), again.get(name)
+        if sealed == made:
+            continue
+        if sealed is None or made is None:
+            found.append(f"{name}: {'not sealed' if sealed is None else 'nothing in the folder makes it'}")
+            continue
+        before = len(found)
+        prefix = "" if name == STATEMENT else f"{name}: "
+        _compare(prefix, "", canonical.read(sealed, name), canonical.read(made, name), found)
+        if len(found) == before:
+            found.append(f"{name}: the bytes differ")
+    return found
 
 
-def _compare(place: str, sealed: Any, again: Any, found: list[str]) -> None:
+def _compare(file: str, place: str, sealed: Any, again: Any, found: list[str]) -> None:
     if isinstance(sealed, dict) and isinstance(again, dict):
         for key in sorted(sealed.keys() | again.keys()):
-            _compare(f"{place}.{key}".lstrip("."), sealed.get(key), again.get(key), found)
+            _compare(file, f"{place}.{key}".lstrip("."), sealed.get(key), again.get(key), found)
     elif isinstance(sealed, list) and isinstance(again, list) and len(sealed) == len(again):
         for index, (one, other) in enumerate(zip(sealed, again, strict=True)):
-            _compare(f"{place}[{index}]", one, other, found)
+            _compare(file, f"{place}[{index}]", one, other, found)
     elif sealed != again:
-        found.append(f"{place}: sealed {sealed!r}, recomputed {again!r}")
+        found.append(f"{file}{place}: sealed {sealed!r}, recomputed {again!r}")

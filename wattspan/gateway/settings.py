@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from wattspan.config import Config
 from wattspan.gateway.signals import Signal
 from wattspan.otlp.attributes import Detail, Profile
+from wattspan.tls import client_context, server_context
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -39,13 +40,7 @@ class ServerTlsSection(Section):
 
     def context(self) -> ssl.SSLContext:
         """As the HTTP server takes it. Raises OSError where a file cannot be read or used."""
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(self.cert_file, self.key_file)
-        if self.client_ca_file is not None:
-            context.load_verify_locations(self.client_ca_file)
-            context.verify_mode = ssl.CERT_REQUIRED
-        return context
+        return server_context(self.cert_file, self.key_file, self.client_ca_file)
 
     def credentials(self) -> grpc.ServerCredentials:
         """As the gRPC server takes it. Raises OSError where a file cannot be read or used."""
@@ -72,10 +67,7 @@ class ClientTlsSection(Section):
 
     def context(self) -> ssl.SSLContext:
         """As the HTTP client takes it. Raises OSError where a file cannot be read or used."""
-        context = ssl.create_default_context(cafile=self.ca_file)
-        if self.cert_file is not None:
-            context.load_cert_chain(self.cert_file, self.key_file)
-        return context
+        return client_context(self.ca_file, self.cert_file, self.key_file)
 
     def credentials(self) -> grpc.ChannelCredentials:
         """As the gRPC client takes it. Raises OSError where a file cannot be read or used."""
