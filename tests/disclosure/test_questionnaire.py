@@ -27,7 +27,7 @@ from wattspan.disclosure.questionnaire.column_map import (
     read_map,
 )
 from wattspan.disclosure.questionnaire.fill import Outcome, fill
-from wattspan.disclosure.questionnaire.sheet import open_sheet
+from wattspan.disclosure.questionnaire.sheet import decimals_of, open_sheet
 from wattspan.disclosure.questionnaire.suggest import suggest
 from wattspan.disclosure.render.document import Document
 from wattspan.disclosure.subject import Feature, Issuer, Period
@@ -210,6 +210,42 @@ def test_the_number_format_of_a_cell_says_its_decimals_too(tmp_path: Path) -> No
     _, data = filled(path, {"kg": Column("ghg_location", "kg", 1000)})
     again = openpyxl.load_workbook(io.BytesIO(data))["Products"]["B2"]
     assert (again.value, again.number_format) == (1.58, "#,##0.00")
+
+
+@pytest.mark.parametrize(
+    ("number_format", "decimals"),
+    [
+        ("General", None), ("0", 0), ("#,##0", 0), ("0.00", 2), ("#,##0.00", 2), ("0.0##", 3), ("0.00%", 4),
+        ('0.000" kg"', 3), ("[Red]0.0;-0.0", 1), ('_-* #,##0.00 "€"_-;-* 0', 2), ("0.00E+00", None),
+        ("yyyy-mm-dd", None), ("@", None), ("0.0,", None), ("# ?/?", None), ("", None),
+    ],
+)  # fmt: skip
+def test_decimals_are_read_from_number_formats(number_format: str, decimals: int | None) -> None:
+    assert decimals_of(number_format) == decimals
+
+
+def test_a_drop_down_gets_one_of_its_own_words_or_is_left(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "q.xlsx", [["Product", "Assurance", "Verified?", "Status"], ["TS-1"]])
+    book = openpyxl.load_workbook(path)
+    lists = book.create_sheet("Our lists")
+    for row, word in enumerate(("None", "Limited"), 1):
+        lists.cell(row, 2, word)
+    sheet = book["Products"]
+    rules = {"B2": "'Our lists'!$B$1:$B$2", "C2": '"yes,no"', "D2": '"open,closed"'}
+    for place, source in rules.items():
+        sheet.add_data_validation(rule := DataValidation(type="list", formula1=source))
+        rule.add(place)
+    book.save(path)
+    asked = {
+        "Assurance": Column("assurance"),
+        "Verified?": Column("assurance", values={"none": "no"}),
+        "Status": Column("status"),
+    }
+    outcome, data = filled(path, asked)
+    assert (cells(data)["B2"], cells(data)["C2"]) == ("None", "no")
+    assert [(one.place, one.why) for one in outcome.left] == [
+        ("Products!D2", "takes one of open, closed, and ours is 'active'; say which one under values:")
+    ]
 
 
 def test_what_is_not_known_is_never_zero(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ _KEYS: Final = (
     "decimal_mark",
     "columns",
 )
-_COLUMN_KEYS: Final = ("cell", "unit", "per", "decimals")
+_COLUMN_KEYS: Final = ("cell", "unit", "per", "decimals", "values")
 
 
 class QuestionnaireError(ValueError):
@@ -46,6 +46,8 @@ class Column:
     """Inferences that the value is for: a number, or the header of the column with the row's own count."""
     decimals: int | None = None
     """Places behind the point that the cell holds; None: those of its number format, or as it is quoted."""
+    values: Mapping[str, str] = field(default_factory=dict)
+    """Our words, and those that the form wants for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,7 @@ def _column(spec: Any, where: str) -> Column:
         unit=unit,
         per=_per(spec.get("per", PER), f"{where}, per"),
         decimals=None if decimals is None else _whole(decimals, 0, 15, f"{where}, decimals"),
+        values=_names(spec.get("values", {}), f"{where}, values"),
     )
 
 
@@ -150,8 +153,8 @@ def _per(found: Any, where: str) -> int | str:
 
 def _names(found: Any, where: str) -> dict[str, str]:
     if not isinstance(found, Mapping):
-        raise QuestionnaireError(f"{where}: must be a mapping from the customer's names to ours")
-    return {str(theirs): str(ours) for theirs, ours in found.items()}
+        raise QuestionnaireError(f"{where}: must be a mapping from one word to another")
+    return {str(one): str(other) for one, other in found.items()}
 
 
 def _known(content: Mapping[Any, Any], keys: tuple[str, ...], where: str) -> None:

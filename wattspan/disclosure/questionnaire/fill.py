@@ -147,7 +147,7 @@ class _Filler:
         """The value as the cell can hold it."""
         value = _value(answer, column, amount)
         if not isinstance(value, Decimal):
-            return value
+            return self._offered(row, at, column.values.get(value, value))
         decimals = self.sheet.decimals(row, at) if column.decimals is None else column.decimals
         if answer.cell.unit and decimals is not None and _is_too_coarse(value, decimals):
             offer = ""
@@ -159,6 +159,18 @@ class _Filler:
                 "for more decimals"
             )
         return _written(value, answer, column.decimals)
+
+    def _offered(self, row: int, at: int, text: str) -> str:
+        """A text as the cell's drop-down spells it."""
+        options = self.sheet.allowed(row, at)
+        for option in options:
+            if _folded(option) == _folded(text):
+                return option
+        if options:
+            raise _LeftError(
+                f"takes one of {', '.join(options)}, and ours is {text!r}; say which one under values:"
+            )
+        return text
 
 
 def _value(answer: Answer, column: Column, amount: Decimal) -> Decimal | str:

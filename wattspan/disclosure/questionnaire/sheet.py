@@ -40,8 +40,11 @@ _HARMLESS: Final = (
     "vmlDrawing",
 )
 """Kinds of parts that are written anew, or not needed."""
-_FIXED: Final = re.compile(r"^[^.;]*\.(0+)[^0-9.#]*(;|$)")
-"""A number format with so many decimals."""
+_ASIDE: Final = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.|_.|\*.')
+"""What a number format holds besides the number: texts, colours, padding."""
+_DIGITS: Final = re.compile(r"[0#?](?:[0#?,]*[0#?])?(?:\.([0#?]+))?(?![0#?,])")
+_NOT_FIXED: Final = re.compile(r"general|[@ymdhse/]|[0#?],+(?![0#?,])", re.IGNORECASE)
+"""Dates, texts, powers of ten, fractions, thousands: nothing of a place behind the point."""
 _SHAPE: Final = re.compile(rb"<xdr:(sp|cxnSp|grpSp)[ >]")
 
 
@@ -71,6 +74,9 @@ class Sheet(Protocol):
 
     def decimals(self, row: int, column: int) -> int | None:
         """How many decimals the cell shows; None where its format does not say."""
+
+    def allowed(self, row: int, column: int) -> tuple[str, ...]:
+        """What a drop-down of the cell offers; () where it has none."""
 
     def write(self, row: int, column: int, value: Decimal | str) -> None:
         """Set a cell; its format stays. A text never runs as a formula."""
@@ -167,8 +173,28 @@ class _Workbook:
         return isinstance(self._sheet.cell(row, column), MergedCell)
 
     def decimals(self, row: int, column: int) -> int | None:
-        found = _FIXED.match(self._sheet.cell(row, column).number_format or "")
-        return len(found[1]) if found else None
+        return decimals_of(str(self._sheet.cell(row, column).number_format or ""))
+
+    def allowed(self, row: int, column: int) -> tuple[str, ...]:
+        place = f"{get_column_letter(column)}{row}"
+        for rule in self._sheet.data_validations.dataValidation:
+            if rule.type == "list" and place in rule.sqref:
+                return self._options(str(rule.formula1 or "").removeprefix("="))
+        return ()
+
+    def _options(self, source: str) -> tuple[str, ...]:
+        """Of a drop-down: listed in the rule, or in cells of this workbook."""
+        if source.startswith('"'):
+            return tuple(option.strip() for option in source.strip('"').split(","))
+        name, _, area = source.rpartition("!")
+        sheet = name.strip("'") or self.name
+        try:
+            cells = self._book[sheet][area.replace("$", "")]
+        except (KeyError, ValueError, TypeError):
+            return ()
+        rows = cells if isinstance(cells, tuple) else ((cells,),)
+        flat = [cell for row in rows for cell in (row if isinstance(row, tuple) else (row,))]
+        return tuple(str(cell.value).strip() for cell in flat if cell.value is not None)
 
     def write(self, row: int, column: int, value: Decimal | str) -> None:
         cell = self._sheet.cell(row, column)
@@ -248,6 +274,9 @@ class _Csv:
     def decimals(self, row: int, column: int) -> int | None:
         return None
 
+    def allowed(self, row: int, column: int) -> tuple[str, ...]:
+        return ()
+
     def write(self, row: int, column: int, value: Decimal | str) -> None:
         cells = self._rows[row - 1]
         cells.extend([""] * (column - len(cells)))
@@ -264,6 +293,16 @@ class _Csv:
 
     def lost(self) -> list[str]:
         return []
+
+
+def decimals_of(number_format: str) -> int | None:
+    """How many places behind the point a number format shows; None where it does not say."""
+    shown = _ASIDE.sub("", number_format.partition(";")[0])
+    digits = _DIGITS.search(shown)
+    if _NOT_FIXED.search(shown) or digits is None:
+        return None
+    # 0.05 is shown as 5 %: two more places of the value.
+    return len(digits[1] or "") + 2 * shown.count("%")
 
 
 def _delimiter(text: str) -> str:
