@@ -163,6 +163,10 @@ class LakeSection(_Section):
     segment_bytes: Annotated[int, Field(ge=1024 * 1024, le=4 * 1024**3)] = 128 * 1024 * 1024
     grace_s: Annotated[float, Field(ge=0, le=604_800)] = 900.0
     retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+    quota_bytes: Annotated[int, Field(ge=1024 * 1024, le=1 << 50)] = 1024**3
+    """Bytes in the spool (of each worker) that may wait for the lake."""
+    on_quota: Literal["refuse", "drop_oldest"] = "refuse"
+    """At the quota: clients get 503, or the oldest batches never come into the lake."""
     attributes: tuple[str, ...] = ()
     """Attribute keys kept beside the usual ones; none that holds people or what they wrote."""
     sampling_rate: Annotated[float, Field(gt=0, le=1)] | None = None

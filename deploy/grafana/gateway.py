@@ -217,6 +217,108 @@ DESTINATIONS: Final = Row(
     ),
 )
 
+LAKE: Final = Row(
+    "The lake (lake.folder)",
+    (
+        Panel(
+            "Spans into the lake",
+            "cps",
+            {
+                "taken in": _rate("wattspan_lake_spans_total"),
+                "sealed": _rate("wattspan_lake_sealed_spans_total"),
+            },
+            "Taken in: durable in the lake. Sealed a minute later: in its files, where reports see them.",
+        ),
+        Panel(
+            "Waiting for the lake",
+            "bytes",
+            {
+                "waiting": f"sum(wattspan_lake_queued_bytes{_HERE})",
+                "quota": f"sum(wattspan_lake_queue_capacity_bytes{_HERE})",
+            },
+            "In the spools. At the quota clients are refused, or the oldest never come into the lake, as "
+            "lake.on_quota says.",
+        ),
+        Panel(
+            "Size of the lake",
+            "bytes",
+            {"files": f"sum(wattspan_lake_bytes{_HERE})"},
+            "Files of spans; sums and indexes beside them take about a tenth more.",
+        ),
+        Panel(
+            "Spans of open traces",
+            "short",
+            {"open": f"sum(wattspan_lake_open_spans{_HERE})"},
+            "In memory until their trace is sealed; lake.most_open_spans bounds them.",
+        ),
+        Panel(
+            "Lost to the lake",
+            "short",
+            {
+                "dropped at the quota": _in_range("wattspan_lake_dropped_spans_total"),
+                "damaged batches": _in_range("wattspan_lake_damaged_batches_total"),
+                "of days dropped before": _in_range("wattspan_lake_retired_spans_total"),
+            },
+            "The first two should be 0 in the chosen time; the third are spans that came again, or too late.",
+        ),
+        Panel(
+            "Disk of the lake refuses",
+            "short",
+            {"failing": f"max(wattspan_lake_failing{_HERE})"},
+            "1: nothing can be written, batches wait in the spool. The log says why.",
+        ),
+    ),
+)
+
+GRID: Final = Row(
+    "Live grid feed (grid.live)",
+    (
+        Panel(
+            "Calls without their hour",
+            "cps",
+            {"{{reason}}": _rate("wattspan_grid_misses_total", by="reason")},
+            "They have a coarser figure of the same kind, or none; the lake gets the hour when it comes.",
+            "stacked",
+        ),
+        Panel(
+            "Values from the feed",
+            "short",
+            {
+                "new": _in_range("wattspan_grid_prefetch_new_total"),
+                "revised": _in_range("wattspan_grid_prefetch_revised_total"),
+            },
+            "Hours that came in the chosen time, and hours whose value was replaced.",
+        ),
+        Panel(
+            "Answers that could not be used",
+            "short",
+            {
+                "errors": _in_range("wattspan_grid_prefetch_errors_total"),
+                "rejected values": _in_range("wattspan_grid_prefetch_rejected_total"),
+            },
+            "Errors: the feed is down, or the token is not good. Rejected: values that cannot be.",
+        ),
+    ),
+)
+
+WORKERS: Final = Row(
+    "Workers (gateway.workers above 1)",
+    (
+        Panel(
+            "Workers that answer",
+            "short",
+            {"{{instance}}": f"sum by (instance) (wattspan_workers{_HERE})"},
+            "As many as gateway.workers says, or one died or hangs. The lake's process is not counted.",
+        ),
+        Panel(
+            "Starts of workers",
+            "short",
+            {"worker {{worker}}": f"sum by (worker) (wattspan_worker_starts_total{_HERE})"},
+            "Each starts once. More: it died; the log says with which status.",
+        ),
+    ),
+)
+
 PROCESS: Final = Row(
     "Process",
     (
@@ -295,5 +397,5 @@ def gateway_dashboard() -> str:
             label_values("instance", "instance", "wattspan_process_uptime_seconds_total"),
             label_values("exporter", "exporter", "wattspan_exporter_queue_size", _HERE),
         ),
-        (OVERVIEW, ENERGY, INTAKE, DESTINATIONS, PROCESS, APPLICATIONS),
+        (OVERVIEW, ENERGY, INTAKE, DESTINATIONS, LAKE, GRID, WORKERS, PROCESS, APPLICATIONS),
     )

@@ -9,6 +9,7 @@ from typing import Final
 
 from wattspan.gateway.enrichment import Enrichment, version_name
 from wattspan.gateway.forwarder import Forwarder
+from wattspan.gateway.lake_queue import LakeQueue
 from wattspan.gateway.otlp_status import unavailable
 from wattspan.gateway.pipeline import Kept, Pipeline
 from wattspan.gateway.sender import Sender
@@ -20,6 +21,7 @@ from wattspan.gateway.tallies import DestinationTally
 log: Final = logging.getLogger(__name__)
 
 _LOOK_AGAIN_S: Final = 0.25
+_LAKE_IS_FULL: Final = "the spool quota of the lake is used up"
 
 
 class DurableOutlet:
@@ -47,6 +49,10 @@ class DurableOutlet:
         self._tallies: dict[str, DestinationTally] = {}
         spool.register(self._names(config))
         self.forwarders = self._made_forwarders(config)
+        self.lake: LakeQueue | None = None
+        """What waits for the lake; None where there is none."""
+        if config.lake.folder is not None:
+            self.lake = LakeQueue(spool, config.lake)
         self._pipeline = Pipeline(
             spool,
             enrichment,
@@ -92,6 +98,8 @@ class DurableOutlet:
                     f"the spool quota of destination {forwarder.settings.name} is used up",
                     self._config.gateway.limits.retry_after_s,
                 )
+        if self.lake is not None and self.lake.is_full and signal is Signal.TRACES:
+            raise unavailable(_LAKE_IS_FULL, self._config.gateway.limits.retry_after_s)
         return await self._pipeline.accept(signal, body)
 
     async def reload(self, config: ServeConfig, enrichment: Enrichment) -> None:
@@ -133,6 +141,8 @@ class DurableOutlet:
     def why_not_ready(self) -> Sequence[str]:
         """What keeps clients from being served."""
         reasons = [] if self._pipeline.fault is None else ["the spool cannot be written"]
+        if self.lake is not None and self.lake.is_full:
+            reasons.append(_LAKE_IS_FULL)
         return reasons + [
             f"the spool quota of destination {name} is used up"
             for name, forwarder in self.forwarders.items()
@@ -142,3 +152,5 @@ class DurableOutlet:
     def _offer(self, kept: Sequence[Kept]) -> None:
         for forwarder in self.forwarders.values():
             forwarder.offer(kept)
+        if self.lake is not None:
+            self.lake.offer(kept)

@@ -12,7 +12,7 @@ from typing import Literal
 class JsonLines(logging.Formatter):
     """One JSON object a line: time (UTC), level, logger, message, and the worker where there are several."""
 
-    def __init__(self, worker: int | None = None) -> None:
+    def __init__(self, worker: str | None = None) -> None:
         super().__init__()
         self._worker = {} if worker is None else {"worker": worker}
 
@@ -37,8 +37,8 @@ def without_content(error: BaseException) -> str:
     return f"{type(error).__name__}{place}"
 
 
-def set_up(log_format: Literal["json", "text"], worker: int | None = None) -> None:
-    """Send the logs of this process to standard error; `worker`: its number where there are several."""
+def set_up(log_format: Literal["json", "text"], worker: str | None = None) -> None:
+    """Send the logs of this process to standard error; `worker`: its name where there are several."""
     handler = logging.StreamHandler(sys.stderr)
     who = "" if worker is None else f"worker {worker}: "
     text = logging.Formatter(f"%(asctime)s %(levelname)s {who}%(message)s")

@@ -1,21 +1,25 @@
-"""`LakeIntake`: a thread that brings what the spool keeps into the lake, with a cursor of its own."""
+"""`LakeIntake`: a thread that brings what spools keep into the lake, with a cursor in each of them."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import logging
+import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from wattspan.gateway.journal import without_content
+from wattspan.gateway.lake_queue import READER
 from wattspan.gateway.settings import ServeConfig
 from wattspan.gateway.signals import Signal
-from wattspan.gateway.spool import Batch, Spool, SpoolReader
+from wattspan.gateway.spool import Batch, SpoolError, SpoolReader
 from wattspan.lake.cells import add_cells
 from wattspan.lake.compact import compact, retire
 from wattspan.lake.refresh import refresh
@@ -25,10 +29,10 @@ from wattspan.views.cells import cells_of
 
 log: Final = logging.getLogger(__name__)
 
-READER: Final = "lake"
-"""Name of the cursor in the spool; a destination may not have it."""
 _AT_ONCE: Final = 32
 """Batches that are taken into the lake with one fsync."""
+_SCANNED_BYTES: Final = 32 * 1024 * 1024
+"""They are scanned together up to this size."""
 _IDLE_S: Final = 0.2
 _TICK_S: Final = 1.0
 _HOUSEKEEPING_S: Final = 60.0
@@ -36,13 +40,62 @@ _AGAIN_S: Final = 5.0
 """Wait after the disk refused."""
 
 
-class LakeIntake:
-    """Reads the spool in order. A batch that is read twice changes nothing: the lake has each span once."""
+class Source:
+    """One spool that the lake reads, from the cursor which the spool has of it."""
 
-    def __init__(self, config: ServeConfig, spool: Spool) -> None:
-        """Open the lake. `READER` must be registered with `spool`. Raises LakeError."""
+    def __init__(self, path: Path, moved: Callable[[int], None]) -> None:
+        """`moved` is told of each batch up to which the lake has everything. Raises SpoolError."""
+        self._path = path
+        self._moved = moved
+        with self._errors():
+            self._reader = SpoolReader(path)
+        self._cursor: int | None = None
+
+    def batches(self) -> list[Batch]:
+        """The next batches of spans. Raises SpoolError."""
+        with self._errors():
+            if self._cursor is None:
+                self._cursor = self._reader.cursor(READER)
+            if self._cursor is None:
+                # The worker that drains this spool has not begun.
+                return []
+            newest = self._reader.newest()
+            found = self._reader.after(self._cursor, [Signal.TRACES], _AT_ONCE)
+        if not found:
+            # Batches of other signals are nothing to wait for.
+            self.taken(newest)
+        return found
+
+    def body(self, batch: Batch) -> bytes | None:
+        """The request of a batch; None where it is gone. Raises SpoolError where it is damaged."""
+        with self._errors():
+            return self._reader.body(batch.id, "")
+
+    def taken(self, cursor: int) -> None:
+        """The lake has everything up to batch `cursor`."""
+        if self._cursor is not None and cursor > self._cursor:
+            self._cursor = cursor
+            self._moved(cursor)
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._reader.close()
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise SpoolError(f"{self._path}: {error}") from error
+
+
+class LakeIntake:
+    """Reads spools in order. A batch that is read twice changes nothing: the lake has each span once."""
+
+    def __init__(self, config: ServeConfig, sources: Sequence[Source]) -> None:
+        """Open the lake. Raises LakeError."""
         assert config.lake.folder is not None
-        self._spool = spool
+        self._sources = list(sources)
         self._source = config.span_source()
         self._writer = LakeWriter(
             config.lake.folder, config.sealer(config.estimator()), config.lake_settings()
@@ -54,7 +107,6 @@ class LakeIntake:
         """Spans taken in."""
         self.damaged = 0
         """Batches that could not be read."""
-        self.cursor = spool.readers()[READER]
         self.fault: str | None = None
         """Why nothing can be written."""
 
@@ -68,25 +120,18 @@ class LakeIntake:
         self._stopping.set()
         self._thread.join()
 
-    @property
-    def lag(self) -> int:
-        """Batches in the spool that are not in the lake yet."""
-        return max(0, self._spool.newest - self.cursor)
-
     def families(self) -> Iterable[Metric]:
         """What `/metrics` shows of the lake."""
-        segments = self._writer.manifest.segments
-        yield CounterMetricFamily("wattspan_lake_spans", "Spans taken into the lake.", self.spans)
-        sealed = self._writer.sealed_spans
-        yield CounterMetricFamily("wattspan_lake_sealed_spans", "Spans sealed.", sealed)
-        retired = self._writer.retired_spans
-        yield CounterMetricFamily(
-            "wattspan_lake_retired_spans", "Spans left out: the day of their trace was dropped.", retired
-        )
-        yield CounterMetricFamily("wattspan_lake_damaged_batches", "Batches left out.", self.damaged)
+        segments, writer = self._writer.manifest.segments, self._writer
         for name, meaning, value in (
-            ("open_spans", "Spans of traces that are not sealed yet.", self._writer.open_spans),
-            ("queued_batches", "Batches in the spool that are not in the lake yet.", self.lag),
+            ("spans", "Spans taken into the lake.", self.spans),
+            ("sealed_spans", "Spans sealed.", writer.sealed_spans),
+            ("retired_spans", "Spans left out: the day of their trace was dropped.", writer.retired_spans),
+            ("damaged_batches", "Batches left out.", self.damaged),
+        ):
+            yield CounterMetricFamily(f"wattspan_lake_{name}", meaning, value)
+        for name, meaning, value in (
+            ("open_spans", "Spans of traces that are not sealed yet.", writer.open_spans),
             ("segments", "Files.", len(segments)),
             ("rows", "Spans at rest.", sum(one.rows for one in segments)),
             ("bytes", "Size of the files.", sum(one.size for one in segments)),
@@ -95,13 +140,13 @@ class LakeIntake:
             yield GaugeMetricFamily(f"wattspan_lake_{name}", meaning, value)
 
     def _run(self) -> None:
-        reader = self._spool.reader()
         next_tick, next_housekeeping = 0.0, time.monotonic() + _HOUSEKEEPING_S
         try:
             while True:
                 took = False
                 try:
-                    took = self._take(reader)
+                    # All spools in turn, so that none waits for another.
+                    took = sum(map(self._take, self._sources)) > 0
                     if time.monotonic() >= next_tick:
                         self._writer.tick()
                         next_tick = time.monotonic() + _TICK_S
@@ -123,36 +168,52 @@ class LakeIntake:
                 if not took:
                     self._stopping.wait(_IDLE_S)
         finally:
-            reader.close()
+            for source in self._sources:
+                source.close()
             self._writer.close()
 
-    def _take(self, reader: SpoolReader) -> bool:
-        newest = self._spool.newest
-        batches = reader.after(self.cursor, [Signal.TRACES], _AT_ONCE)
+    def _take(self, source: Source) -> bool:
+        batches = source.batches()
         if not batches:
-            # Batches of other signals are nothing to wait for.
-            self._moved(newest)
             return False
-        portions = [rows for batch in batches if (rows := self._rows(reader, batch)) is not None]
+        portions = self._portions([(b.id, body) for b in batches if (body := self._body(source, b))])
         self._writer.ingest(portions)
         self.spans += sum(map(len, portions))
-        self._moved(batches[-1].id)
+        source.taken(batches[-1].id)
         return True
 
-    def _moved(self, cursor: int) -> None:
-        if cursor > self.cursor:
-            self.cursor = cursor
-            self._spool.move(READER, cursor)
+    def _portions(self, bodies: list[tuple[int, bytes]]) -> list[SpanRows]:
+        """Requests as rows. Many small ones are scanned as the one message that they are together."""
+        joined: list[list[tuple[int, bytes]]] = []
+        size = 0
+        for one in bodies:
+            if not joined or size + len(one[1]) > _SCANNED_BYTES:
+                joined.append([])
+                size = 0
+            joined[-1].append(one)
+            size += len(one[1])
+        return [rows for together in joined for rows in self._rows(together)]
 
-    def _rows(self, reader: SpoolReader, batch: Batch) -> SpanRows | None:
+    def _rows(self, bodies: list[tuple[int, bytes]]) -> list[SpanRows]:
         try:
-            body = reader.body(batch.id, "")
-            return None if body is None else self._source.request(body)
+            return [self._source.request(b"".join(body for _, body in bodies))]
         except Exception as error:
             # One batch must not keep all others out.
-            log.error("batch %d is left out of the lake: %s", batch.id, without_content(error))
-            self.damaged += 1
+            if len(bodies) > 1:
+                return [rows for one in bodies for rows in self._rows([one])]
+            self._leave_out(bodies[0][0], error)
+            return []
+
+    def _body(self, source: Source, batch: Batch) -> bytes | None:
+        try:
+            return source.body(batch)
+        except OSError as error:
+            self._leave_out(batch.id, error)
             return None
+
+    def _leave_out(self, batch: int, error: Exception) -> None:
+        log.error("batch %d is left out of the lake: %s", batch, without_content(error))
+        self.damaged += 1
 
 
 class LakeCollector(Collector):
@@ -164,17 +225,3 @@ class LakeCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """All families."""
         return self._intake.families()
-
-
-def why_no_lake(config: ServeConfig) -> Sequence[str]:
-    """What in the configuration keeps the gateway from writing a lake."""
-    if config.lake.folder is None:
-        return []
-    reasons = []
-    if config.gateway.workers != 1:
-        reasons.append("gateway.workers must be 1: all spans of a trace must meet in one process")
-    if config.gateway.acknowledge != "durable":
-        reasons.append("gateway.acknowledge must be durable: the lake reads the spool")
-    if any(destination.name == READER for destination in config.gateway.destinations):
-        reasons.append(f"no destination may be named {READER!r}")
-    return reasons

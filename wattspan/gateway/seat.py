@@ -19,6 +19,18 @@ class Seat:
     """There are others, and a supervisor: the ports are shared, and it shows the probes and metrics."""
     is_draining: bool = False
     """Takes nothing in: it brings what a former worker left in its spool to the destinations."""
+    is_lake: bool = False
+    """Takes nothing in: it brings what is in the spools of all others to the lake."""
+
+    @property
+    def is_receiving(self) -> bool:
+        """Clients send to it."""
+        return not self.is_draining and not self.is_lake
+
+    @property
+    def name(self) -> str:
+        """As logs and metrics call it."""
+        return "lake" if self.is_lake else str(self.number)
 
     def spool_path(self, directory: Path) -> Path:
         """Its spool. A gateway of one process has the first."""

@@ -11,6 +11,7 @@ from prometheus_client.exposition import generate_latest
 
 from wattspan.gateway.durable import DurableOutlet
 from wattspan.gateway.enrichment import Enrichment
+from wattspan.gateway.lake_queue import READER, LakeQueueCollector
 from wattspan.gateway.limits import MemoryBudget
 from wattspan.gateway.metrics import GatewayCollector
 from wattspan.gateway.outlet import Outlet
@@ -51,11 +52,7 @@ class Gateway:
         self.processor_tally = ProcessorTally()
         self._budget = MemoryBudget(settings.limits.memory_bytes, settings.limits.retry_after_s)
         enrichment, self._prefetcher = self._enrichment(config)
-        wants_lake = config.lake.folder is not None and not seat.is_draining
-        if wants_lake:
-            # Arrow is an extra: only who has a lake loads it.
-            from wattspan.gateway.lake_intake import READER, LakeCollector, LakeIntake, why_no_lake
-
+        if config.lake.folder is not None:
             if reasons := why_no_lake(config):
                 raise ValueError(f"lake: {'; '.join(reasons)}")
             readers = [*readers, READER]
@@ -86,10 +83,15 @@ class Gateway:
             )
         )
         self.lake: LakeIntake | None = None
-        """Brings the spool into the lake; None where none is configured."""
-        if wants_lake and self.durable is not None:
-            self.lake = LakeIntake(config, self.durable.spool)
-            self._registry.register(LakeCollector(self.lake))
+        """Brings the spool into the lake; None where none is configured, or another process does."""
+        if self.durable is not None and (queue := self.durable.lake) is not None:
+            self._registry.register(LakeQueueCollector(queue))
+            if not seat.is_shared:
+                # Arrow is an extra: only who has a lake loads it.
+                from wattspan.gateway.lake_intake import LakeCollector, LakeIntake, Source
+
+                self.lake = LakeIntake(config, [Source(self.durable.spool.path, queue.moved)])
+                self._registry.register(LakeCollector(self.lake))
         self._is_listening = False
 
     def _enrichment(self, config: ServeConfig) -> tuple[Enrichment, Prefetcher | None]:
@@ -150,6 +152,11 @@ class Gateway:
         """What `/metrics` shows."""
         return generate_latest(self._registry)
 
+    def lake_moved(self, cursor: int) -> None:
+        """The lake's process has everything of the spool up to batch `cursor`."""
+        if self.durable is not None and self.durable.lake is not None:
+            self.durable.lake.moved(cursor)
+
     async def why_not_healthy(self) -> Sequence[str]:
         """Nothing: that it answers is its health."""
         return []
@@ -169,6 +176,16 @@ class Gateway:
 
     async def _accept(self, signal: Signal, body: bytes) -> int:
         return await self.outlet.accept(signal, body)
+
+
+def why_no_lake(config: ServeConfig) -> Sequence[str]:
+    """What in the configuration keeps the gateway from writing a lake."""
+    reasons = []
+    if config.gateway.acknowledge != "durable":
+        reasons.append("gateway.acknowledge must be durable: the lake reads the spool")
+    if any(destination.name == READER for destination in config.gateway.destinations):
+        reasons.append(f"no destination may be named {READER!r}")
+    return reasons
 
 
 def _sender(settings: DestinationSection) -> Sender:

@@ -292,6 +292,16 @@ class SpoolReader:
         )
         return [Batch(id_, _SIGNALS[signal], items, size) for id_, signal, items, size in rows]
 
+    def newest(self) -> int:
+        """The last batch that was made durable; 0 where there was none."""
+        found = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'batches'").fetchone()
+        return int(found[0]) if found else 0
+
+    def cursor(self, name: str) -> int | None:
+        """The last batch that reader `name` has, as far as is durable; None where it is no reader (yet)."""
+        found = self._db.execute("SELECT cursor FROM readers WHERE name = ?", (name,)).fetchone()
+        return None if found is None else int(found[0])
+
     def stored(self, batch: int, version: str) -> bytes | None:
         """The zstd frame of a batch; another version where `version` was not asked for when it came.
 

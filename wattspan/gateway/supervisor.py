@@ -1,14 +1,16 @@
 """`Supervisor`: several worker processes as one gateway.
 
 Workers share the ports and have a spool each. The supervisor starts them, and again when one dies; it passes
-on configurations and the end, and shows probes and metrics of all. It handles no span.
+on configurations and the end, and shows probes and metrics of all. Where there is a lake, one process more
+reads the spools of all into it. The supervisor handles no span.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -61,16 +63,25 @@ class Supervisor:
             raise
         self.telemetry = Telemetry(config.gateway.telemetry, self)
         self._seats = list(seats)
+        if config.lake.folder is not None:
+            self._seats.append(Seat(is_shared=True, is_lake=True))
         self._workers: dict[Seat, WorkerProcess] = {}
-        self._starts = dict.fromkeys(seats, 0)
+        self._starts = dict.fromkeys(self._seats, 0)
+        self._in_lake: dict[int, int] = {}
+        """Number of each spool to the last batch of it in the lake."""
         self._keepers: list[asyncio.Task[None]] = []
         self._is_stopping = asyncio.Event()
 
     async def start(self) -> None:
         """Start all workers. Raises OSError where one of them cannot begin."""
-        receiving = [seat for seat in self._seats if not seat.is_draining]
+        receiving = [seat for seat in self._seats if seat.is_receiving]
         try:
             started = await asyncio.gather(*(self._started(seat) for seat in receiving))
+            # It reads the spools that the workers have made by now.
+            for seat in self._seats:
+                if seat.is_lake:
+                    receiving.append(seat)
+                    started.append(await self._started(seat))
             await self.telemetry.start()
         except OSError:
             await self._end()
@@ -118,7 +129,7 @@ class Supervisor:
         """Workers that are not there or do not answer."""
         states = await self._states()
         return [
-            f"worker {seat.number} does not answer"
+            f"worker {seat.name} does not answer"
             for seat in self._seats
             if not seat.is_draining and states.get(seat) is None
         ]
@@ -126,7 +137,7 @@ class Supervisor:
     async def why_not_ready(self) -> Sequence[str]:
         """What keeps clients of some worker from being served. One that is being started has none."""
         states = await self._states()
-        there = [(seat, state) for seat, state in states.items() if state and not seat.is_draining]
+        there = [(seat, state) for seat, state in states.items() if state and seat.is_receiving]
         if not there or self._is_stopping.is_set():
             return ["not listening"]
         return [f"worker {seat.number}: {reason}" for seat, state in there for reason in state.not_ready]
@@ -148,16 +159,35 @@ class Supervisor:
     async def _started(self, seat: Seat) -> WorkerProcess:
         """Start a worker. Raises OSError where it cannot begin."""
         self._starts[seat] += 1
-        worker = await WorkerProcess.start(seat, self._with_ports(self.config).model_dump_json())
+        worker = await WorkerProcess.start(seat, self._config_of(seat), self._pass_on)
         self._workers[seat] = worker
         fault = await worker.began()
         if fault is not None:
             await worker.ended()
             self._workers.pop(seat, None)
-            raise OSError(f"worker {seat.number}: {fault}")
+            raise OSError(f"worker {seat.name}: {fault}")
+        if not seat.is_lake and seat.number in self._in_lake:
+            # It has from its spool what was durable there.
+            worker.lake_moved(self._in_lake[seat.number])
         if self._is_stopping.is_set():
             worker.end()
         return worker
+
+    def _config_of(self, seat: Seat) -> str:
+        config = self._with_ports(self.config).model_dump(mode="json")
+        if not seat.is_lake:
+            return json.dumps(config)
+        folder = self.config.gateway.spool.directory
+        spools = {one.number: str(one.spool_path(folder)) for one in self._seats if not one.is_lake}
+        return json.dumps({"config": config, "spools": spools})
+
+    def _pass_on(self, moved: Mapping[str, int]) -> None:
+        """The lake has read spools up to some batches: their workers may let these go."""
+        for number, cursor in moved.items():
+            self._in_lake[int(number)] = cursor
+            for seat, worker in self._workers.items():
+                if not seat.is_lake and seat.number == int(number):
+                    worker.lake_moved(cursor)
 
     async def _keep(self, seat: Seat, worker: WorkerProcess | None) -> None:
         """Start a worker again each time it dies, until the end; one that drains, until it is done."""
@@ -175,7 +205,7 @@ class Supervisor:
                     log.info("worker %d has drained its spool", seat.number)
                     return
                 if not self._is_stopping.is_set():
-                    log.error("worker %d ended with status %d; it is started again", seat.number, status)
+                    log.error("worker %s ended with status %d; it is started again", seat.name, status)
             worker = None
             if loop.time() - began_s > _GOOD_LIFE_S:
                 wait_s = _FIRST_WAIT_S
@@ -224,16 +254,16 @@ class _All(Collector):
                     family.name, Metric(family.name, family.documentation, family.type)
                 )
                 for sample in family.samples:
-                    into.add_sample(sample.name, {**sample.labels, "worker": str(seat.number)}, sample.value)
+                    into.add_sample(sample.name, {**sample.labels, "worker": seat.name}, sample.value)
         yield from families.values()
         yield GaugeMetricFamily(
             "wattspan_workers",
             "Workers that answer.",
-            sum(state is not None for state in self._states.values()),
+            sum(state is not None for seat, state in self._states.items() if not seat.is_lake),
         )
         starts = CounterMetricFamily("wattspan_worker_starts", "Starts of each worker.", labels=["worker"])
         for seat, count in self._starts.items():
-            starts.add_metric([str(seat.number)], count)
+            starts.add_metric([seat.name], count)
         yield starts
 
 

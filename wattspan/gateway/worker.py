@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import json
 import logging
-import os
 import signal
 import sys
 from typing import Any, Final
@@ -20,7 +19,7 @@ from wattspan.gateway import garbage, journal
 from wattspan.gateway.seat import Seat
 from wattspan.gateway.server import Gateway
 from wattspan.gateway.settings import ServeConfig
-from wattspan.gateway.worker_process import MOST_LINE_BYTES
+from wattspan.gateway.worker_process import MOST_LINE_BYTES, say
 
 log: Final = logging.getLogger(__name__)
 
@@ -38,15 +37,15 @@ async def work(seat: Seat) -> int:
     if first is None:
         return 0
     config = ServeConfig.model_validate(first["config"])
-    journal.set_up(config.gateway.telemetry.log_format, worker=seat.number)
+    journal.set_up(config.gateway.telemetry.log_format, worker=seat.name)
     try:
         gateway = Gateway(config, seat=seat)
         await gateway.start()
     except (OSError, ValueError) as error:
-        _say(first["id"], fault=str(error))
+        say(first["id"], fault=str(error))
         return 1
     garbage.settle()
-    _say(first["id"], fault=None)
+    say(first["id"], fault=None)
     tasks = [asyncio.create_task(_obey(lines, gateway, stop))]
     if seat.is_draining and gateway.durable is not None:
         tasks.append(asyncio.create_task(_until_empty(gateway.durable.emptied(), stop)))
@@ -61,11 +60,13 @@ async def work(seat: Seat) -> int:
 async def _obey(lines: asyncio.StreamReader, gateway: Gateway, stop: asyncio.Event) -> None:
     while line := await lines.readline():
         order = json.loads(line)
-        if "config" in order:
-            _say(order["id"], fault=await _reloaded(gateway, order["config"]))
+        if "moved" in order:
+            gateway.lake_moved(order["moved"])
+        elif "config" in order:
+            say(order["id"], fault=await _reloaded(gateway, order["config"]))
         else:
             metrics = (await gateway.metrics()).decode()
-            _say(order["id"], metrics=metrics, not_ready=await gateway.why_not_ready())
+            say(order["id"], metrics=metrics, not_ready=await gateway.why_not_ready())
     stop.set()
 
 
@@ -80,16 +81,6 @@ async def _reloaded(gateway: Gateway, config: object) -> str | None:
 async def _until_empty(emptied: Any, stop: asyncio.Event) -> None:
     await emptied
     stop.set()
-
-
-def _say(number: int, **answer: object) -> None:
-    line = json.dumps({"id": number, **answer}).encode() + b"\n"
-    while line:
-        try:
-            line = line[os.write(sys.stdout.fileno(), line) :]
-        except BrokenPipeError:
-            # The supervisor is gone; the end of standard input says so, too.
-            return
 
 
 if __name__ == "__main__":

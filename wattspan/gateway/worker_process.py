@@ -1,8 +1,9 @@
 """`WorkerProcess`: a worker as its supervisor sees it.
 
 They speak JSON, one object a line. To the worker's standard input: `{"config": {...}, "id": 0}` first and
-with each new configuration, `{"ask": "state", "id": n}`; its end means: drain and end, also where the
-supervisor was killed. From its standard output, the answers: `{"id": n, ...}`.
+with each new configuration, `{"ask": "state", "id": n}`, and `{"moved": batch}` as the lake reads its spool;
+its end means: drain and end, also where the supervisor was killed. From its standard output, the answers:
+`{"id": n, ...}`.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 import sys
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from wattspan.gateway.seat import Seat
 
+_SPEAKING: Final = threading.Lock()
 MOST_LINE_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -31,26 +36,35 @@ class WorkerState:
 class WorkerProcess:
     """One process of a gateway."""
 
-    def __init__(self, process: asyncio.subprocess.Process, config: str) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, config: str, on_moved: Callable[[Mapping[str, int]], None]
+    ) -> None:
         """Use `start`."""
         self._process = process
+        self._on_moved = on_moved
         self._numbers = itertools.count()
         self._answers: dict[int, asyncio.Future[dict[str, Any] | None]] = {}
         self._began = self._ask("config", json.loads(config))
         self._reading = asyncio.create_task(self._read())
 
     @classmethod
-    async def start(cls, seat: Seat, config: str) -> WorkerProcess:
-        """Start a process that takes `seat` under the JSON text `config`."""
-        module = "wattspan.gateway.worker"
-        kind = ["--draining"] if seat.is_draining else []
+    async def start(
+        cls, seat: Seat, config: str, on_moved: Callable[[Mapping[str, int]], None] = lambda _: None
+    ) -> WorkerProcess:
+        """Start a process that takes `seat` under the JSON text `config`.
+
+        `on_moved` is told of the spools' numbers and how far the lake has read them.
+        """
+        module = "lake_process" if seat.is_lake else "worker"
+        kind = [] if seat.is_lake else ["--number", str(seat.number)]
+        kind += ["--draining"] if seat.is_draining else []
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", module, "--number", str(seat.number), *kind),
+            *(sys.executable, "-m", f"wattspan.gateway.{module}", *kind),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=MOST_LINE_BYTES,
         )
-        return cls(process, config)
+        return cls(process, config, on_moved)
 
     @property
     def pid(self) -> int:
@@ -70,6 +84,12 @@ class WorkerProcess:
         """How it is; None where it is dead."""
         answer = await self._ask("ask", "state")
         return WorkerState(answer["metrics"], answer["not_ready"]) if answer else None
+
+    def lake_moved(self, cursor: int) -> None:
+        """Tell it that the lake has everything of its spool up to a batch. There is no answer."""
+        assert self._process.stdin is not None
+        if not self._process.stdin.is_closing():
+            self._process.stdin.write(json.dumps({"moved": cursor}).encode() + b"\n")
 
     def end(self) -> None:
         """Tell it to drain and to end."""
@@ -102,6 +122,9 @@ class WorkerProcess:
         assert self._process.stdout is not None
         while line := await self._process.stdout.readline():
             content = json.loads(line)
+            if content["id"] is None:
+                self._on_moved(content["moved"])
+                continue
             answer = self._answers.pop(content["id"], None)
             if answer is not None and not answer.done():
                 answer.set_result(content)
@@ -109,6 +132,18 @@ class WorkerProcess:
             if not answer.done():
                 answer.set_result(None)
         self._answers.clear()
+
+
+def say(number: int | None, **answer: object) -> None:
+    """In a worker: answer order `number`, or tell something unasked (None)."""
+    line = json.dumps({"id": number, **answer}).encode() + b"\n"
+    with _SPEAKING:
+        while line:
+            try:
+                line = line[os.write(sys.stdout.fileno(), line) :]
+            except BrokenPipeError:
+                # The supervisor is gone; the end of standard input says so, too.
+                return
 
 
 def _fault(answer: dict[str, Any] | None) -> str | None:
