@@ -5,7 +5,19 @@ from __future__ import annotations
 import importlib
 import sys
 
-ALL = ("estimator", "imports", "wire", "sdk", "grid", "gateway", "lake", "rollup", "flame", "importing")
+ALL = (
+    "estimator",
+    "imports",
+    "wire",
+    "sdk",
+    "grid",
+    "gateway",
+    "lake",
+    "rollup",
+    "disclosure",
+    "flame",
+    "importing",
+)
 
 
 def main(names: list[str]) -> None:

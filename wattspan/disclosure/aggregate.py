@@ -1,23 +1,23 @@
-"""`aggregate`: the sealed daily rows of a period from a lake: exact whole-number sums, grouped in DuckDB.
+"""`aggregate`: the sealed daily rows of a period from a lake: exact whole-number sums.
 
-The first grouping is by the hour's intensity as well, so that weighting is one product a group and not one a
-call; the second adds those up.
+Sums come by the intensity of the hour as well (`row_sums`), so that weighting is one product a sum and not
+one a call; here those of a day are added up.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, cast
+from functools import cached_property
+from typing import Final, cast
 
 from wattspan.calls import Factor
+from wattspan.disclosure import row_sums
 from wattspan.disclosure.cells import (
     ENERGY_UNITS_PER_KWH,
-    INTENSITY_UNITS_PER_G,
     REPORTED,
-    WEIGHT_UNITS,
     WITHOUT_FIGURE,
     Cell,
     RequestCount,
@@ -31,91 +31,16 @@ from wattspan.estimator.moments import Moments
 from wattspan.grid import Kind
 from wattspan.grid.intensity import FactorType, SignalName
 from wattspan.lake import spread as spreads
+from wattspan.lake.disk import LakeError
 from wattspan.lake.plans import read_plan
 from wattspan.lake.reader import Snapshot
-
-_TEXTS: Final = (
-    "feature",
-    "resolved_model",
-    "provider",
-    "region",
-    "region_source",
-    "zone",
-    "basis",
-    "evidence",
-    "grid_source",
-    "grid_resolution",
-    "grid_accounting",
-    "grid_reason",
-    "sampling",
-    "plan",
-    "spread",
-)
-_MOMENTS: Final = {
-    "fresh": "(n_in - n_cached)",
-    "cached": "n_cached",
-    "fresh_context": "(n_in - n_cached) * n_in",
-    "cached_context": "n_cached * n_in",
-    "output": "n_out",
-    "output_context": "n_out * n_in",
-    "output_square": "n_out * n_out",
-}
-_BASES: Final = ("measured", "reported", "modelled", "no_usage", "failed", "compute")
-
-_CELLS: Final = f"""
-WITH picked AS (
-    SELECT
-        CAST(start_unix_ns // 86400000000000 AS INTEGER) AS day,
-        {", ".join(f"coalesce({name}, '') AS {name}" for name in _TEXTS)},
-        CAST(round(weight * {WEIGHT_UNITS}) AS BIGINT) AS w,
-        CASE WHEN co2e_g IS NULL THEN NULL
-             ELSE CAST(round(intensity_g_per_kwh * {INTENSITY_UNITS_PER_G}) AS BIGINT) END AS g,
-        coalesce(owned_input_tokens, input_tokens, 0) AS n_in,
-        coalesce(owned_cache_read_tokens, cache_read_tokens, 0) AS n_cached,
-        coalesce(owned_output_tokens, output_tokens, 0) AS n_out,
-        CASE WHEN basis IN ({", ".join(f"'{basis}'" for basis in sorted(REPORTED))})
-             THEN CAST(round(energy_kwh * {ENERGY_UNITS_PER_KWH}) AS HUGEINT) ELSE 0 END AS energy
-    FROM spans
-    WHERE start_unix_ns >= ? AND start_unix_ns < ? AND basis IN ({", ".join(f"'{b}'" for b in _BASES)})
-), hours AS (
-    SELECT day, {", ".join(_TEXTS)}, w, g, count(*) AS n,
-        {", ".join(f"CAST(sum({sql}) AS HUGEINT) AS {name}" for name, sql in _MOMENTS.items())},
-        CAST(sum(energy) AS HUGEINT) AS energy
-    FROM picked GROUP BY ALL
-)
-SELECT day, {", ".join(_TEXTS)}, sum(n) AS n, CAST(sum(n * w) AS HUGEINT) AS calls,
-    bool_or(g IS NULL) AS lacks_carbon,
-    {", ".join(f"CAST(sum({name} * w) AS VARCHAR) AS {name}" for name in (*_MOMENTS, "energy"))},
-    {", ".join(f"CAST(sum({name} * w * g) AS VARCHAR) AS {name}_g" for name in (*_MOMENTS, "energy"))}
-FROM hours GROUP BY ALL
-"""
-
-_REQUESTS: Final = f"""
-WITH asked AS (
-    SELECT trace_id, pre, subtree_size, request, coalesce(feature, '') AS feature,
-        CAST(start_unix_ns // 86400000000000 AS INTEGER) AS day,
-        CAST(round(weight * {WEIGHT_UNITS}) AS BIGINT) AS w
-    FROM spans WHERE request > 0 AND start_unix_ns >= ? AND start_unix_ns < ?
-), silent AS (
-    SELECT trace_id, pre FROM spans WHERE basis = 'no_usage' AND is_owner
-), uncovered AS (
-    SELECT DISTINCT asked.trace_id, asked.pre FROM asked JOIN silent
-    ON asked.trace_id = silent.trace_id AND silent.pre >= asked.pre
-        AND silent.pre < asked.pre + asked.subtree_size
-)
-SELECT asked.day, asked.feature,
-    CAST(coalesce(sum(w) FILTER (request = 1), 0) AS VARCHAR),
-    CAST(coalesce(sum(w) FILTER (request = 2), 0) AS VARCHAR),
-    CAST(coalesce(sum(w) FILTER (request = 1 AND uncovered.pre IS NULL), 0) AS VARCHAR)
-FROM asked LEFT JOIN uncovered USING (trace_id, pre) GROUP BY ALL
-"""
 
 
 class AggregateError(ValueError):
     """The lake's rows cannot be summed up: what was found, and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Aggregates:
     """The daily rows of a period, all features, and what their gate must know."""
 
@@ -127,6 +52,14 @@ class Aggregates:
     reasons: tuple[str, ...]
     """Why energy of the period has no carbon figure; () where all has one."""
 
+    @cached_property
+    def by_feature(self) -> Mapping[str, tuple[Cell, ...]]:
+        """The rows of each feature."""
+        found: dict[str, list[Cell]] = {}
+        for cell in self.cells:
+            found.setdefault(cell.feature, []).append(cell)
+        return {feature: tuple(cells) for feature, cells in found.items()}
+
     @property
     def features(self) -> tuple[str, ...]:
         """Features with a completed inference, without the unmapped."""
@@ -134,72 +67,65 @@ class Aggregates:
 
 
 def aggregate(
-    snapshot: Snapshot, period: Period, editions: dict[str, str], now: dt.datetime, gap_rule: str
+    snapshot: Snapshot, period: Period, editions: Mapping[str, str], now: dt.datetime, gap_rule: str
 ) -> Aggregates:
     """The daily rows of `period`. `editions`: status by label of what is installed.
 
-    Raises AggregateError for rows that were estimated without constants.
+    Raises AggregateError for rows that were estimated without constants, LakeError where a file cannot be
+    read.
     """
-    first, last = (_unix_ns(day) for day in (period.start, period.end))
+    first, end = (_unix_ns(day) for day in (period.start, period.end))
     segments = snapshot.segments(period.start, period.end - dt.timedelta(days=1))
-    connection = snapshot.connect(segments)
     try:
-        rows = connection.execute(_CELLS, [first, last]).fetchall()
-        requests = connection.execute(_REQUESTS, [first, last]).fetchall()
-    finally:
-        connection.close()
-    vectors: dict[str, Vector] = {}
-    errors: dict[str, Spread] = {}
+        sums = row_sums.sums_of(snapshot.folder, segments, first, end)
+    except OSError as error:
+        raise LakeError(f"{snapshot.folder} cannot be read: {error.strerror or error}") from error
+    constants = _Constants()
     cells, reasons = [], set()
-    for row in rows:
-        cell, reason = _cell(row, vectors, errors)
+    for kind, found in sums.kinds.items():
+        cell, reason = _cell(kind, found, constants)
         cells.append(cell)
         if reason:
             reasons.add(reason)
     merged = _merged(cells)
     counts = tuple(
-        RequestCount(_day(day), feature, int(completed), int(failed), int(covered))
-        for day, feature, completed, failed, covered in sorted(requests)
+        RequestCount(_day(day), feature, *found) for (day, feature), found in sorted(sums.requests.items())
     )
     used = {segment.edition for segment in segments}
     facts = Facts(
         kinds=frozenset(Kind(cast(SignalName, s.signal), cast(FactorType, s.factor_type)) for s in segments),
         editions={label: editions.get(label, "not installed") for label in used},
         coverage=_coverage(merged),
-        unmapped_share=_unmapped(merged, vectors),
+        unmapped_share=_unmapped(merged, constants.vectors),
         is_period_over=not period.is_open(now),
         gap_rule="" if gap_rule == "none" else gap_rule,
     )
-    return Aggregates(merged, counts, vectors, errors, facts, tuple(sorted(reasons)))
+    return Aggregates(merged, counts, constants.vectors, constants.spreads, facts, tuple(sorted(reasons)))
 
 
-def _cell(row: tuple[Any, ...], vectors: dict[str, Vector], errors: dict[str, Spread]) -> tuple[Cell, str]:
-    day, *rest = row
-    texts = dict(zip(_TEXTS, rest[: len(_TEXTS)], strict=True))
-    n, calls, lacks_carbon, *sums = rest[len(_TEXTS) :]
-    half = len(_MOMENTS) + 1
-    plain, weighted = ([int(value or 0) for value in part] for part in (sums[:half], sums[half:]))
-    basis, plan, spread = texts["basis"], texts.pop("plan"), texts.pop("spread")
-    has_figure = basis not in WITHOUT_FIGURE
-    vector_id = spread_id = direct = ""
-    if has_figure:
-        vector_id, direct = _vector(plan, basis, vectors)
-        spread_id = _spread(spread, errors)
-    reason = texts.pop("grid_reason")
-    model = texts.pop("resolved_model")
+def _cell(kind: row_sums.Kind, found: row_sums.Sum, constants: _Constants) -> tuple[Cell, str]:
+    """A daily row of rows of one weight and intensity, and why there is no carbon figure ("" if there is)."""
+    texts = dict(zip(row_sums.TEXTS, kind.texts, strict=True))
+    plan, spread, reason = texts.pop("plan"), texts.pop("spread"), texts.pop("grid_reason")
+    has_figure = texts["basis"] not in WITHOUT_FIGURE
+    vector, direct = constants.vector(plan, texts["basis"]) if has_figure else ("", "")
+    lacks_carbon = kind.intensity == row_sums.NO_CARBON
+    grams = 0 if lacks_carbon else kind.intensity
+    plain = tuple(value * kind.weight for value in found.moments) if has_figure else _NOTHING
+    energy = found.energy * kind.weight
     cell = Cell(
-        day=_day(day),
+        day=_day(kind.day),
+        model=texts.pop("resolved_model"),
         **texts,
-        model=model,
         direct=direct,
-        vector=vector_id,
-        spread=spread_id,
-        calls=int(calls),
-        rows=int(n),
-        moments=Moments(*plain[:-1]) if has_figure else _NOTHING,
-        weighted=Moments(*weighted[:-1]) if has_figure else _NOTHING,
-        energy=plain[-1],
-        energy_weighted=weighted[-1],
+        vector=vector,
+        spread=constants.spread(spread) if has_figure else "",
+        calls=found.rows * kind.weight,
+        rows=found.rows,
+        moments=Moments(*plain),
+        weighted=Moments(*(value * grams for value in plain)),
+        energy=energy,
+        energy_weighted=energy * grams,
     )
     return cell, (reason or "no intensity") if has_figure and lacks_carbon else ""
 
@@ -216,28 +142,43 @@ _NO_VECTOR: Final = Vector(
 """For energy that comes with no model of the call behind it."""
 
 
-def _vector(plan: str, basis: str, vectors: dict[str, Vector]) -> tuple[str, str]:
-    """Id of the constants, and the direct intensity in micrograms per kWh."""
-    if not plan:
-        if basis not in REPORTED:
+class _Constants:
+    """Coefficients and errors that rows name: each text is read once."""
+
+    def __init__(self) -> None:
+        self.vectors: dict[str, Vector] = {}
+        self.spreads: dict[str, Spread] = {}
+        self._vectors: dict[str, tuple[str, str]] = {}
+        self._spreads: dict[str, str] = {}
+
+    def vector(self, plan: str, basis: str) -> tuple[str, str]:
+        """Id of the coefficients, and the direct intensity in micrograms per kWh. Raises AggregateError."""
+        known = self._vectors.get(plan)
+        if known is not None:
+            return known
+        if plan:
+            content = read_plan(plan)
+            vector, direct = of_plan_text(content), direct_of(content)
+        elif basis in REPORTED:
+            vector, direct = _NO_VECTOR, ""
+        else:
             raise AggregateError(
                 "rows of the lake have estimates without their constants; make them anew with "
                 "`wattspan lake estimate`"
             )
-        vectors[_NO_VECTOR.id] = _NO_VECTOR
-        return _NO_VECTOR.id, ""
-    content = read_plan(plan)
-    vector = of_plan_text(content)
-    vectors[vector.id] = vector
-    return vector.id, direct_of(content)
+        self.vectors[vector.id] = vector
+        if plan:
+            self._vectors[plan] = vector.id, direct
+        return vector.id, direct
 
-
-def _spread(text: str, errors: dict[str, Spread]) -> str:
-    found = spreads.read(text)
-    energy, carbon = (errors_of(Factor(*factor) for factor in part) for part in found)
-    name = errors_id(energy, carbon)
-    errors[name] = Spread(energy, carbon)
-    return name
+    def spread(self, text: str) -> str:
+        """Id of the errors."""
+        known = self._spreads.get(text)
+        if known is None:
+            energy, carbon = (errors_of(Factor(*factor) for factor in part) for part in spreads.read(text))
+            known = self._spreads[text] = errors_id(energy, carbon)
+            self.spreads[known] = Spread(energy, carbon)
+        return known
 
 
 def _merged(cells: Iterable[Cell]) -> tuple[Cell, ...]:

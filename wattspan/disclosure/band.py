@@ -5,7 +5,7 @@ research: disclosure 6.3. Errors with the same key are one error, so more reques
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -69,33 +69,49 @@ def interval(terms: Iterable[Term]) -> Interval:
 
 def _fitted(terms: Sequence[tuple[Errors, Decimal]]) -> tuple[Decimal, Decimal]:
     """Mean of the sum, and s^2 of the lognormal with its mean and variance."""
-    loadings = [dict(errors) for errors, _ in terms]
-    exps: dict[Decimal, Decimal] = {}
-
-    def exp(x: Decimal) -> Decimal:
-        found = exps.get(x)
-        if found is None:
-            found = exps[x] = x.exp()
-        return found
-
-    means = [
-        central * exp(_shared(loading, loading) / 2)
-        for (_, central), loading in zip(terms, loadings, strict=True)
-    ]
+    shared = _Shared([errors for errors, _ in terms])
+    n = range(len(terms))
+    means = [central * (shared.of(i, i) / 2).exp() for i, (_, central) in zip(n, terms, strict=True)]
     mean = sum(means, Decimal(0))
     variance = Decimal(0)
-    for i, (mean_i, loading_i) in enumerate(zip(means, loadings, strict=True)):
-        variance += mean_i * mean_i * (exp(_shared(loading_i, loading_i)) - 1)
-        for mean_j, loading_j in zip(means[:i], loadings[:i], strict=True):
-            shared = _shared(loading_i, loading_j)
-            if shared:
-                variance += 2 * mean_i * mean_j * (exp(shared) - 1)
+    for i in n:
+        row = sum((means[j] * shared.growth(i, j) for j in range(i)), Decimal(0))
+        variance += means[i] * (means[i] * shared.growth(i, i) + 2 * row)
     return mean, (1 + variance / (mean * mean)).ln()
 
 
-def _shared(one: Mapping[str, Decimal], other: Mapping[str, Decimal]) -> Decimal:
-    small, large = (one, other) if len(one) <= len(other) else (other, one)
-    return sum((s * large[key] for key, s in small.items() if key in large), Decimal(0))
+class _Shared:
+    """What each two sets of errors share: the sum of s_i s_j over the keys of both.
+
+    A hundred terms are five thousand pairs that share one of a few sets of keys, so those are looked up: keys
+    are bits of a number where all sets have one s for them; what is left tells apart a few classes.
+    """
+
+    def __init__(self, sets: Sequence[Errors]) -> None:
+        values: dict[str, set[Decimal]] = {}
+        for errors in sets:
+            for key, s in errors:
+                values.setdefault(key, set()).add(s)
+        bit = {key: 1 << place for place, key in enumerate(sorted(values)) if len(values[key]) == 1}
+        self._loadings = [dict(errors) for errors in sets]
+        self._masks = [sum(bit.get(key, 0) for key, _ in errors) for errors in sets]
+        numbers: dict[Errors, int] = {}
+        rest = [tuple(pair for pair in errors if pair[0] not in bit) for errors in sets]
+        self._class = [numbers.setdefault(one, len(numbers)) for one in rest]
+        self._growths: dict[tuple[int, int, int], Decimal] = {}
+
+    def of(self, i: int, j: int) -> Decimal:
+        """The shared part of the i-th and the j-th set."""
+        one, other = self._loadings[i], self._loadings[j]
+        return sum((s * other[key] for key, s in sorted(one.items()) if key in other), Decimal(0))
+
+    def growth(self, i: int, j: int) -> Decimal:
+        """exp of it, less 1."""
+        key = self._masks[i] & self._masks[j], self._class[i], self._class[j]
+        found = self._growths.get(key)
+        if found is None:
+            found = self._growths[key] = self.of(i, j).exp() - 1
+        return found
 
 
 def _drivers(terms: Sequence[tuple[Errors, Decimal]], s_squared: Decimal) -> tuple[tuple[str, Decimal], ...]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from wattspan.disclosure.cells import (
@@ -102,8 +103,14 @@ def bridge(before: Mapping[Key, Product], after: Mapping[Key, Product]) -> Bridg
             mean = _logarithmic_mean(c1, c0)
             for name, f1, f0 in zip(FACTORS, new, old, strict=True):
                 if f1 != f0:
-                    effects[name] += mean * (f1 / f0).ln()
+                    effects[name] += mean * _ln_of_ratio(f1, f0)
         return Bridge(_total(before), _total(after), effects)
+
+
+@lru_cache(65_536)
+def _ln_of_ratio(f1: Decimal, f0: Decimal) -> Decimal:
+    """ln(f1 / f0), under `CONTEXT`: cells have factors in common, and totals and thousands all of them."""
+    return (f1 / f0).ln()
 
 
 def _limit(old: Product | None, new: Product | None) -> str:

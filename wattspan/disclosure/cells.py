@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
-from typing import Any, Final
+from operator import attrgetter
+from typing import Final
 
 from wattspan.estimator.moments import Moments
 
@@ -77,7 +78,7 @@ class Cell:
     @property
     def key(self) -> tuple[str, ...]:
         """What no two cells share, and what they are sorted by."""
-        return tuple(getattr(self, name) for name in TEXTS)
+        return _key_of(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class RequestCount:
 
 
 TEXTS: Final = tuple(field.name for field in fields(Cell) if field.type == "str")
+_key_of: Final[Callable[[Cell], tuple[str, ...]]] = attrgetter(*TEXTS)
 _MOMENTS: Final = Moments._fields
 _NUMBERS: Final = (
     "calls",
@@ -102,6 +104,7 @@ _NUMBERS: Final = (
     "energy",
     "energy_weighted",
 )
+_MOST_DIGITS: Final = 60
 COLUMNS: Final = (*TEXTS, *_NUMBERS)
 REQUEST_COLUMNS: Final = tuple(field.name for field in fields(RequestCount))
 
@@ -124,21 +127,20 @@ def write_cells(cells: Iterable[Cell]) -> bytes:
 
 def read_cells(data: bytes, name: str = "aggregates.csv") -> list[Cell]:
     """The cells of `write_cells`. Raises CellsError naming line and column."""
-    n = len(_MOMENTS)
+    n, texts = len(_MOMENTS), len(TEXTS)
+    make: Callable[..., Cell] = Cell
     cells = []
     for line, row in _rows(data, COLUMNS, name):
-        numbers = [_whole(row[c], name, line, c) for c in _NUMBERS]
-        calls, rows, *rest = numbers
-        named: dict[str, Any] = {text: row[text] for text in TEXTS}
+        calls, rows, *rest = _whole(row[texts:], name, line, _NUMBERS)
         cells.append(
-            Cell(
-                **named,
-                calls=calls,
-                rows=rows,
-                moments=Moments(*rest[:n]),
-                weighted=Moments(*rest[n : 2 * n]),
-                energy=rest[-2],
-                energy_weighted=rest[-1],
+            make(
+                *row[:texts],
+                calls,
+                rows,
+                Moments(*rest[:n]),
+                Moments(*rest[n : 2 * n]),
+                rest[-2],
+                rest[-1],
             )
         )
     return cells
@@ -153,11 +155,7 @@ def write_requests(counts: Iterable[RequestCount]) -> bytes:
 def read_requests(data: bytes, name: str = "requests.csv") -> list[RequestCount]:
     """The counts of `write_requests`. Raises CellsError naming line and column."""
     return [
-        RequestCount(
-            row["day"],
-            row["feature"],
-            *(_whole(row[c], name, line, c) for c in ("completed", "failed", "covered")),
-        )
+        RequestCount(row[0], row[1], *_whole(row[2:], name, line, REQUEST_COLUMNS[2:]))
         for line, row in _rows(data, REQUEST_COLUMNS, name)
     ]
 
@@ -191,7 +189,7 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _rows(data: bytes, columns: Sequence[str], name: str) -> Iterable[tuple[int, dict[str, Any]]]:
+def _rows(data: bytes, columns: Sequence[str], name: str) -> Iterable[tuple[int, list[str]]]:
     try:
         reader = csv.reader(io.StringIO(data.decode(), newline=""), strict=True)
         header = next(reader, [])
@@ -200,12 +198,19 @@ def _rows(data: bytes, columns: Sequence[str], name: str) -> Iterable[tuple[int,
         for row in reader:
             if len(row) != len(columns):
                 raise CellsError(f"{name}, line {reader.line_num}: {len(row)} cells, not {len(columns)}")
-            yield reader.line_num, dict(zip(columns, row, strict=True))
+            yield reader.line_num, row
     except (UnicodeDecodeError, csv.Error) as error:
         raise CellsError(f"{name}: not a CSV file in UTF-8: {error}") from error
 
 
-def _whole(text: str, name: str, line: int, column: str) -> int:
-    if not (text.isascii() and text.isdigit()) or len(text) > 60:
-        raise CellsError(f"{name}, line {line}, {column}: found {text[:80]!r}; allowed: a whole number >= 0")
-    return int(text)
+def _whole(texts: Sequence[str], name: str, line: int, columns: Sequence[str]) -> list[int]:
+    # all at once: a quarter of forty features has millions of them
+    if _are_whole(texts):
+        return list(map(int, texts))
+    text, column = next((t, c) for t, c in zip(texts, columns, strict=True) if not _are_whole([t]))
+    raise CellsError(f"{name}, line {line}, {column}: found {text[:80]!r}; allowed: a whole number >= 0")
+
+
+def _are_whole(texts: Sequence[str]) -> bool:
+    together = "".join(texts)
+    return together.isascii() and together.isdigit() and all(texts) and max(map(len, texts)) <= _MOST_DIGITS

@@ -83,6 +83,9 @@ def compared(subject: Subject, sealed: Sealed, figure: Figure, previous: Previou
         steps += _steps("method", "Method, on the new data", middle, last, kind_of, after_kind)
     if last is not after:
         steps += _boundary_steps(last, after)
+    bridge_content = _bridge(previous, subject, steps)
+    if crossing is None and not is_wider and not is_narrower:
+        return Comparison(bridge_content, None)
     rows = [_row("as published", previous.subject, previous.subject, before, set())]
     if crossing is not None:
         revised = _side(crossing.forward.apply(previous.sealed), old_key)
@@ -93,15 +96,14 @@ def compared(subject: Subject, sealed: Sealed, figure: Figure, previous: Previou
     if last is not after:
         rows.append(_row("new figure within the old boundary", subject, subject, last, set()))
     rows.append(_row("new figure", subject, subject, after, set()))
-    made = {
+    comparative = {
         "previous_id": previous.subject.id,
         "id": subject.id,
         "rows": rows,
         **_difference(rows),
         "reason": subject.change.reason,
     }
-    is_alike = crossing is None and not is_wider and not is_narrower
-    return Comparison(_bridge(previous, subject, steps), None if is_alike else made)
+    return Comparison(bridge_content, comparative)
 
 
 def _side(sealed: Sealed, feature: str) -> _Side:

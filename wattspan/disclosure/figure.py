@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Final, Literal, NamedTuple, TypedDict
 
 from wattspan.disclosure.band import Errors, Interval, Term, interval
@@ -90,7 +91,7 @@ class Part:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Figure:
     """The figures of one feature over one period; totals of the period unless the name says otherwise."""
 
@@ -118,13 +119,18 @@ class Figure:
     water_on_site_l: Decimal | None
     water_known_share: Decimal
     """Share of the energy whose site publishes its water use."""
-    band: Interval
-    """Of use and embodied together, kg."""
+    terms: tuple[Term, ...]
+    """Use and embodied with their errors, kg."""
     mix: Mapping[str, Decimal]
     """Share of the carbon by measured, provider_disclosed, modelled, proxy; they add up to 1."""
     technology: Decimal
     geography: Decimal
     time: Decimal
+
+    @cached_property
+    def band(self) -> Interval:
+        """Of use and embodied together, kg; a figure that is only compared needs none."""
+        return interval(self.terms)
 
     @property
     def co2e_kg(self) -> Decimal:
@@ -203,7 +209,7 @@ def _reckon(sealed: Sealed, feature: str) -> Figure:
         direct_kg=_all([part.direct_g for part in parts], G_PER_KG),
         water_on_site_l=_all([part.water_l for part in parts]),
         water_known_share=_sum(p.energy_kwh for p in watered) / energy_kwh,
-        band=interval(_terms(sealed, parts)),
+        terms=tuple(_terms(sealed, parts)),
         mix={kind: value / total_g for kind, value in mix.items()},
         technology=_rating(parts, lambda p: 5 if p.is_gap else sealed.rules.technology(p.cell.evidence)),
         geography=_rating(parts, lambda p: sealed.rules.geography(p.cell.region_source)),

@@ -27,7 +27,7 @@ def sealed_of(
     aggregates: Aggregates, feature: str, gap_rule: GapRule, contracts: Sequence[Contract] = ()
 ) -> Sealed:
     """The rows of one feature and what they name."""
-    cells = tuple(cell for cell in aggregates.cells if cell.feature == feature)
+    cells = aggregates.by_feature.get(feature, ())
     return Sealed(
         cells=cells,
         requests=tuple(count for count in aggregates.requests if count.feature == feature),
