@@ -30,7 +30,11 @@ from wattspan.methodology import Edition
 CALLS = (
     {"gen_ai__response__model": "gpt-4o-2024-08-06"},
     {"gen_ai__response__model": "claude-sonnet-4-5", "gen_ai__provider__name": "anthropic"},
-    {"gen_ai__response__model": "no-such-model-x9", "gen_ai__provider__name": "acme"},
+    {
+        "gen_ai__response__model": "no-such-model-x9",
+        "gen_ai__request__model": "no-such-model",
+        "gen_ai__provider__name": "acme",
+    },
     {
         "gen_ai__response__model": "eu.anthropic.claude-haiku-4-5-20251001-v1:0",
         "gen_ai__provider__name": "aws.bedrock",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Final, Literal, NamedTuple, TypedDict
@@ -160,7 +160,7 @@ def _cells(sealed: Sealed, feature: str) -> list[Cell]:
 
 
 def _parts(sealed: Sealed, cells: Sequence[Cell]) -> list[Part]:
-    parts = [_part(sealed, cell) for cell in cells if cell.basis not in WITHOUT_FIGURE]
+    parts = parts_of(replace(sealed, cells=cells))
     if parts and sealed.gap_rule == "mean_of_model":
         parts += _gaps(parts, [cell for cell in cells if cell.basis == "no_usage"])
     return parts
@@ -177,7 +177,7 @@ def _reckon(sealed: Sealed, feature: str) -> Figure:
             f"feature {feature!r} has no completed inference in the period: nothing can be stated per 1,000; "
             "look at `wattspan report --by feature`"
         )
-    cells = _over_days(_cells(sealed, feature), sealed.contracts)
+    cells = over_days(_cells(sealed, feature), sealed.contracts)
     parts = _parts(sealed, cells)
     if not parts:
         raise NoFigureError(
@@ -209,7 +209,7 @@ def _reckon(sealed: Sealed, feature: str) -> Figure:
         direct_kg=_all([part.direct_g for part in parts], G_PER_KG),
         water_on_site_l=_all([part.water_l for part in parts]),
         water_known_share=_sum(p.energy_kwh for p in watered) / energy_kwh,
-        terms=tuple(_terms(sealed, parts)),
+        terms=tuple(terms_of(sealed, parts)),
         mix={kind: value / total_g for kind, value in mix.items()},
         technology=_rating(parts, lambda p: 5 if p.is_gap else sealed.rules.technology(p.cell.evidence)),
         geography=_rating(parts, lambda p: sealed.rules.geography(p.cell.region_source)),
@@ -217,7 +217,7 @@ def _reckon(sealed: Sealed, feature: str) -> Figure:
     )
 
 
-def _over_days(cells: Sequence[Cell], contracts: Sequence[Contract]) -> list[Cell]:
+def over_days(cells: Iterable[Cell], contracts: Sequence[Contract] = ()) -> list[Cell]:
     """Rows that differ by their day alone as one, of the first day: whole numbers lose nothing.
 
     Rows of another year, or under another contract, stay apart: both are looked at by day.
@@ -227,6 +227,11 @@ def _over_days(cells: Sequence[Cell], contracts: Sequence[Contract]) -> list[Cel
         contract = next((place for place, one in enumerate(contracts) if one.covers(cell)), -1)
         alike.setdefault((*cell.key[1:], cell.day[:4], contract), []).append(cell)
     return [summed(same) for same in alike.values()]
+
+
+def parts_of(sealed: Sealed) -> list[Part]:
+    """What each row with a figure adds, in the order of the rows; under `numbers.exactly`."""
+    return [_part(sealed, cell) for cell in sealed.cells if cell.basis not in WITHOUT_FIGURE]
 
 
 def _part(sealed: Sealed, cell: Cell) -> Part:
@@ -260,7 +265,7 @@ def _gaps(parts: Sequence[Part], without: Sequence[Cell]) -> list[Part]:
     return filled
 
 
-def _terms(sealed: Sealed, parts: Iterable[Part]) -> list[Term]:
+def terms_of(sealed: Sealed, parts: Sequence[Part]) -> list[Term]:
     """Kilograms with their errors, one term for each part's use and manufacture."""
     rows: dict[str, int] = {}
     for part in parts:
