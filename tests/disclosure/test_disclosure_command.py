@@ -97,7 +97,9 @@ def test_a_period_is_published_once_and_then_superseded_restated_withdrawn(desk:
         "disclosure", "supersede", "summary@1", "--lake", "lake", "--reason", "asked for by a customer"
     )
     assert better.exit_code == 0, better.output
-    right = run("disclosure", "restate", "summary@2", "--lake", "lake", "--reason", "calls were lost")
+    right = run(
+        "disclosure", "restate", "summary@2", "--lake", "lake", "--reason", "calls were lost", "--anyway"
+    )
     assert right.exit_code == 0, right.output
     gone = run("disclosure", "withdraw", "summary@3", "--reason", "not ours")
     assert gone.exit_code == 0

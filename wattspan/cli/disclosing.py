@@ -15,17 +15,20 @@ from wattspan.disclosure.book import Book, BookError, Published
 from wattspan.disclosure.cells import CellsError
 from wattspan.disclosure.comparison import Previous
 from wattspan.disclosure.contracts import Contract, ContractError, read_contracts
-from wattspan.disclosure.figure import GapRule, NoFigureError, Sealed
+from wattspan.disclosure.figure import GapRule, NoFigureError, Sealed, reckon
 from wattspan.disclosure.folder import STATEMENT, TABLES, Content, FolderError
 from wattspan.disclosure.keys import KeyFileError, SigningKey
 from wattspan.disclosure.ledger import LedgerError
+from wattspan.disclosure.numbers import percent
 from wattspan.disclosure.pact.rendering import PactError, written
 from wattspan.disclosure.pact.terms import terms_of
+from wattspan.disclosure.policy import is_restated
 from wattspan.disclosure.prepare import (
     compared_with,
     content_of,
     environment,
     method_of,
+    per_1000_of,
     replacing,
     sealed_of,
     subject_of,
@@ -158,22 +161,48 @@ class Desk:
             raise DeskError("no feature has a completed inference in the period: map spans to features")
         return made
 
-    def replace(self, disclosure_id: str, lake: Path, kind: ChangeClass, reason: str) -> Document:
-        """Publish the next edition of a disclosure's period in its place."""
+    def supersede(self, disclosure_id: str, lake: Path, reason: str) -> Document:
+        """Publish a better estimate of a disclosure's period beside it, which stays quotable."""
         old = self.book.get(disclosure_id)
+        return self._replaced(old, "estimate-revision", reason, *self._anew(old, lake))
+
+    def restate(
+        self, disclosure_id: str, lake: Path, reason: str, *, anyway: bool = False
+    ) -> Document | None:
+        """Publish the right figure in the place of a wrong one; where the error is small, note it (None).
+
+        The size of an error is told by the methodology of the wrong figure.
+        """
+        old = self.book.get(disclosure_id)
+        sealed, method, key = self._anew(old, lake)
+        previous = self._previous(old, sealed, method)
+        crossing = previous.crossing if previous else None
+        rows = crossing.backward.apply(sealed) if crossing else sealed
+        corrected, stated = reckon(rows, key).co2e_per_1000_kg, per_1000_of(self.book, old)
+        if anyway or is_restated(stated, corrected, [note.corrected_kg_per_1000 for note in old.notes]):
+            return self._replaced(old, "error-correction", reason, sealed, method, key)
+        change = percent(corrected / stated - 1)
+        self.book.note(old.id, corrected, change, reason, self.key(), now())
+        return None
+
+    def _anew(self, old: Published, lake: Path) -> tuple[Sealed, Method, str]:
+        """The rows of a published disclosure's period and feature as a lake has them now; its key."""
         _, label, name = old.id.split("/")
-        period, slug = Period.of(label), name.rpartition("@")[0]
-        found = self._allowed(lake, period)
+        found, slug = self._allowed(lake, Period.of(label)), name.rpartition("@")[0]
         keyed = {Feature(key).slug: key for key in found.features}
         if slug not in keyed:
             there = ", ".join(keyed) or "none"
             raise DeskError(f"the lake has no completed inference of {slug} in {label}; there are: {there}")
         sealed = sealed_of(found, keyed[slug], self.section.gap_rule, self._contracts())
-        method = self._method(found)
-        subject, _ = subject_of(self.book, self._issuer(), self._feature(keyed[slug]), period, method, sealed)
-        subject = replacing(subject, self.book, old, kind, reason)
+        return sealed, self._method(found), keyed[slug]
+
+    def _replaced(
+        self, old: Published, kind: ChangeClass, reason: str, sealed: Sealed, method: Method, key: str
+    ) -> Document:
+        period = Period.of(old.id.split("/")[1])
+        subject, _ = subject_of(self.book, self._issuer(), self._feature(key), period, method, sealed)
         published = self.book.publish(
-            subject,
+            replacing(subject, self.book, old, kind, reason),
             sealed,
             self.key(),
             now(),

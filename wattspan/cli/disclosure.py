@@ -82,7 +82,7 @@ def supersede(
 ) -> None:
     """Publish a better figure for a published period: the old one stays quotable, marked superseded."""
     with opened(config, book) as desk:
-        document = desk.replace(disclosure_id, lake, "estimate-revision", reason)
+        document = desk.supersede(disclosure_id, lake, reason)
         console.print(document.citation(), soft_wrap=True, markup=False)
 
 
@@ -91,13 +91,29 @@ def restate(
     disclosure_id: Name,
     lake: Lake,
     reason: Annotated[str, typer.Option(help="What was wrong: holders are told.")],
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Restate also where the error is below 5 %.")
+    ] = False,
     book: BookFolder = None,
     config: ConfigFile = None,
 ) -> None:
-    """Publish the right figure in the place of a wrong one, which is withdrawn and still resolves."""
+    """Publish the right figure in the place of a wrong one, which is withdrawn and still resolves.
+
+    An error below 5 %, alone and with those noted before, is noted in the ledger and the figure stands.
+    """
     with opened(config, book) as desk:
-        document = desk.replace(disclosure_id, lake, "error-correction", reason)
-        console.print(document.citation(), soft_wrap=True, markup=False)
+        made = desk.restate(disclosure_id, lake, reason, anyway=anyway)
+        if made is None:
+            published = desk.book.get(disclosure_id)
+            note = published.notes[-1]
+            console.print(
+                f"{published.id} stands, with a note: the error is {note.change_percent} %, below 5 %; "
+                "errors add up, and the next one may restate it (--anyway does so now)",
+                soft_wrap=True,
+                markup=False,
+            )
+        else:
+            console.print(made.citation(), soft_wrap=True, markup=False)
 
 
 @app.command()

@@ -6,6 +6,7 @@ import datetime as dt
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -26,6 +27,8 @@ from wattspan.disclosure.folder import (
 )
 from wattspan.disclosure.keys import PublicKey, SigningKey
 from wattspan.disclosure.ledger import FILE, Entry, Ledger, LedgerError
+from wattspan.disclosure.numbers import written
+from wattspan.disclosure.policy import BECOMES
 from wattspan.disclosure.reproduce import differences, reckoned_files
 from wattspan.disclosure.subject import Subject
 
@@ -35,6 +38,17 @@ PUBLISHING: Final = ("publish", "supersede", "restate")
 
 class BookError(ValueError):
     """Something asked of the book cannot be done; the message says what is there and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An error in a published figure that is too small to restate it."""
+
+    corrected_kg_per_1000: Decimal
+    """What the figure would be, with those noted before."""
+    change_percent: str
+    reason: str
+    recorded_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +64,8 @@ class Published:
     """Why it is not active; "" where it is."""
     replaced_by: str
     """Id of the one that took its place; "" for none."""
+    notes: tuple[Note, ...] = ()
+    """Errors in it that were found and are too small to restate it, oldest first."""
 
 
 class Check(NamedTuple):
@@ -85,6 +101,9 @@ class Book:
                 found[old.id] = replace(
                     old, status=status, reason=content["reason"], replaced_by=str(content.get("id", ""))
                 )
+            if entry.type == "note":
+                about = found[content["about"]]
+                found[about.id] = replace(about, notes=(*about.notes, _note(entry)))
             if entry.type in PUBLISHING:
                 found[content["id"]] = Published(content["id"], content["manifest"], entry, "active", "", "")
         return list(found.values())
@@ -170,7 +189,7 @@ class Book:
         recorded: dict[str, Any] = {"id": subject.id, "manifest": digest, "class": subject.change.kind}
         kind: Any = "publish"
         if old is not None:
-            kind = "restate" if subject.change.kind == "error-correction" else "supersede"
+            kind = "restate" if BECOMES[subject.change.kind] == "withdrawn" else "supersede"
             recorded |= {"supersedes": old.id, "reason": subject.change.reason}
         try:
             self.ledger.append(kind, recorded, key, now)
@@ -188,6 +207,31 @@ class Book:
         if not reason.strip():
             raise BookError("say why it is withdrawn: holders are told")
         self.ledger.append("withdraw", {"supersedes": old.id, "reason": reason}, key, now)
+        return self.get(old.id)
+
+    def note(
+        self,
+        disclosure_id: str,
+        corrected: Decimal,
+        change_percent: str,
+        reason: str,
+        key: SigningKey,
+        now: dt.datetime,
+    ) -> Published:
+        """Record an error too small to restate the figure (`policy.is_restated`), which stands.
+
+        `corrected`: kgCO2e per 1,000 as it is right. Raises BookError, LedgerError.
+        """
+        old = self.get(disclosure_id)
+        if old.status != "active":
+            raise BookError(f"{old.id} is {old.status} already; name the active edition")
+        content = {
+            "about": old.id,
+            "corrected_kg_per_1000": written(corrected),
+            "change_percent": change_percent,
+            "reason": reason,
+        }
+        self.ledger.append("note", content, key, now)
         return self.get(old.id)
 
     def rotate(self, new: SigningKey, old: SigningKey, now: dt.datetime) -> Entry:
@@ -241,6 +285,12 @@ class Book:
         """A folder that no ledger line names is what a crash between the two left behind."""
         if folder.exists() and all(p.id != disclosure_id for p in self.published()):
             _remove(folder)
+
+
+def _note(entry: Entry) -> Note:
+    content = entry.content
+    corrected = Decimal(content["corrected_kg_per_1000"])
+    return Note(corrected, content["change_percent"], content["reason"], entry.recorded_at)
 
 
 def _signature_problems(

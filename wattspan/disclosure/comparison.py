@@ -141,7 +141,8 @@ def _boundary_steps(before: _Side, after: _Side) -> list[dict[str, Any]]:
     for of, unit, per in _UNITS:
         with exactly():
             values = [
-                side.figure.co2e_kg if per is None else _per_1000(side.figure) for side in (before, after)
+                side.figure.co2e_kg if per is None else side.figure.co2e_per_1000_kg
+                for side in (before, after)
             ]
             made.append(
                 {
@@ -207,7 +208,7 @@ def _row(label: str, period: Subject, method: Subject, side: _Side, kept: set[Ki
     with exactly():
         values = {
             "kwh_per_1000": figure.per_1000(figure.energy_kwh),
-            "kg_per_1000": _per_1000(figure),
+            "kg_per_1000": figure.co2e_per_1000_kg,
             "kg_per_1000_low95": figure.per_1000(figure.band.low),
             "kg_per_1000_high95": figure.per_1000(figure.band.high),
             "kg_total": figure.co2e_kg,
@@ -221,7 +222,3 @@ def _row(label: str, period: Subject, method: Subject, side: _Side, kept: set[Ki
             "exact_kg_per_1000": written(values["kg_per_1000"]),
             "as_declared_percent": percent(stayed_g / (figure.co2e_kg * 1000)),
         }
-
-
-def _per_1000(figure: Figure) -> Decimal:
-    return figure.per_1000(figure.co2e_kg)

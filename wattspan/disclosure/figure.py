@@ -135,7 +135,13 @@ class Figure:
     @property
     def co2e_kg(self) -> Decimal:
         """Location-based, use and embodied."""
-        return self.use_kg + self.embodied_kg
+        with exactly():
+            return self.use_kg + self.embodied_kg
+
+    @property
+    def co2e_per_1000_kg(self) -> Decimal:
+        """The headline."""
+        return self.per_1000(self.co2e_kg)
 
     def per_1000(self, value: Decimal) -> Decimal:
         """A total of the period for 1,000 completed inferences."""

@@ -1,4 +1,4 @@
-"""The ledger: what was published, superseded, restated, withdrawn, and by which key; chained and signed.
+"""The ledger: what was published, superseded, restated, withdrawn, noted, by which key; chained and signed.
 
 One canonical JSON object a line. `prev` is the SHA-256 of the line before (zeros for the first), `sig` the
 signature of the line without it. Whoever keeps the newest digest can tell that the tail was cut.
@@ -21,8 +21,8 @@ from wattspan.disclosure import canonical
 from wattspan.disclosure.keys import PublicKey, SigningKey
 from wattspan.lake.disk import sync_folder
 
-EntryType = Literal["open", "publish", "supersede", "restate", "withdraw", "rotate-key"]
-TYPES: Final = ("open", "publish", "supersede", "restate", "withdraw", "rotate-key")
+EntryType = Literal["open", "publish", "supersede", "restate", "withdraw", "note", "rotate-key"]
+TYPES: Final = ("open", "publish", "supersede", "restate", "withdraw", "note", "rotate-key")
 NO_DIGEST: Final = "0" * 64
 FILE: Final = "ledger.jsonl"
 
