@@ -247,6 +247,8 @@ class DisclosureSection(_Section):
 
     issuer: IssuerSection
     folder: Path = Path("disclosures")
+    annex: Path = Path("disclosures-private")
+    """Hourly values of grid feeds behind disclosures, which their licences keep from being passed on."""
     key: Path = Path("wattspan-signing.pem")
     gap_rule: Literal["mean_of_model", "none"] = "mean_of_model"
     contracts: Path | None = None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from wattspan.config import ConfigError, DisclosureSection, load_config
-from wattspan.disclosure import Limits, canonical, refusals, sci
+from wattspan.disclosure import Limits, annex, canonical, refusals, sci
 from wattspan.disclosure.aggregate import AggregateError, Aggregates, aggregate
 from wattspan.disclosure.book import Book, BookError, Published
 from wattspan.disclosure.cells import CellsError
@@ -135,10 +135,11 @@ class Desk:
         """Publish the first edition of each feature of a period; all of `features`, or all there are."""
         period, key = Period.of(label), self.key()
         found = self._allowed(lake, period)
-        method, tables = self._method(found), FactorTables(self._edition())
+        plain, tables = self._method(found), FactorTables(self._edition())
         made = []
         for name in features or found.features:
             sealed = sealed_of(found, name, self.section.gap_rule, self._contracts())
+            method = self._with_annex(plain, sealed, lake, period)
             subject, before = subject_of(
                 self.book, self._issuer(), self._feature(name), period, method, sealed
             )
@@ -194,7 +195,8 @@ class Desk:
             there = ", ".join(keyed) or "none"
             raise DeskError(f"the lake has no completed inference of {slug} in {label}; there are: {there}")
         sealed = sealed_of(found, keyed[slug], self.section.gap_rule, self._contracts())
-        return sealed, self._method(found), keyed[slug]
+        method = self._with_annex(self._method(found), sealed, lake, Period.of(label))
+        return sealed, method, keyed[slug]
 
     def _replaced(
         self, old: Published, kind: ChangeClass, reason: str, sealed: Sealed, method: Method, key: str
@@ -243,6 +245,14 @@ class Desk:
     def _method(self, found: Aggregates) -> Method:
         (kind,) = found.facts.kinds
         return method_of(self._edition(), kind.signal, kind.factor_type, self._gap_rule())
+
+    def _with_annex(self, method: Method, sealed: Sealed, lake: Path, period: Period) -> Method:
+        """The method, with the digest of the private annex where rows rest on values of a feed."""
+        if not annex.is_needed(sealed.cells):
+            return method
+        series = annex.series(open_snapshot(lake), period)
+        kept = annex.keep(self.section.annex, series, annex.sources_of(sealed.cells))
+        return replace(method, datasets=(*method.datasets, kept))
 
     def _edition(self) -> Edition:
         return Edition.load(self.settings.edition)

@@ -74,7 +74,7 @@ def aggregate(
     Raises AggregateError for rows that were estimated without constants, LakeError where a file cannot be
     read.
     """
-    first, end = (_unix_ns(day) for day in (period.start, period.end))
+    first, end = (unix_ns(day) for day in (period.start, period.end))
     segments = snapshot.segments(period.start, period.end - dt.timedelta(days=1))
     try:
         sums = row_sums.sums_of(snapshot.folder, segments, first, end)
@@ -220,5 +220,6 @@ def _day(number: int) -> str:
     return (dt.date(1970, 1, 1) + dt.timedelta(days=number)).isoformat()
 
 
-def _unix_ns(day: dt.date) -> int:
+def unix_ns(day: dt.date) -> int:
+    """The first nanosecond of a day, UTC."""
     return (day - dt.date(1970, 1, 1)).days * 86_400 * 10**9

@@ -31,8 +31,8 @@ BECOMES: Final[Mapping[ChangeClass, str]] = {
 }
 """What the figure before becomes, by the class of the change. All of them resolve, verify and reproduce."""
 
-_DATA: Final = ("grid/", "odbl/", "facilities.csv", "regions.csv")
-"""Files of an edition that are data of a year: another vintage of them is no other method."""
+_DATA: Final = ("annex/", "grid/", "odbl/", "facilities.csv", "regions.csv")
+"""Values of feeds, and files of an edition that are data of a year: a newer vintage is no other method."""
 
 
 def change_class(old: Method, old_rows: Sealed, new: Method, new_rows: Sealed) -> ChangeClass:
