@@ -18,6 +18,7 @@ import xlsxwriter
 from wattspan.disclosure.answers import CELLS
 from wattspan.disclosure.columns import NOT_AVAILABLE
 from wattspan.disclosure.crosswalk import FORMS, STATUSES, placed
+from wattspan.disclosure.render.csv_file import inert
 from wattspan.disclosure.render.document import CAUSE_NAMES, MIX_NAMES, Document
 
 _PAPER_A4: Final = 9
@@ -61,14 +62,23 @@ class _Sheets:
     def __init__(self, book: xlsxwriter.Workbook, document: Document) -> None:
         self.book, self.document = book, document
         base = {"font_name": "Arial", "font_size": 10, "valign": "top"}
-        self.text = book.add_format({**base, "text_wrap": True})
-        self.note = book.add_format({**base, "text_wrap": True, "font_color": "#5a6660"})
-        self.strong = book.add_format({**base, "bold": True, "text_wrap": True, "bg_color": "#e6f2ec"})
-        self.title = book.add_format({**base, "bold": True, "font_size": 15})
-        self.head = book.add_format({**base, "bold": True, "bottom": 1, "font_color": "#1e4d3b"})
+        self._styles: dict[int, dict[str, Any]] = {}
+        self._quoted: dict[int, Any] = {}
+        self.text = self._style(text_wrap=True)
+        self.note = self._style(text_wrap=True, font_color="#5a6660")
+        self.strong = self._style(bold=True, text_wrap=True, bg_color="#e6f2ec")
+        self.title = self._style(bold=True, font_size=15)
+        self.head = self._style(bold=True, bottom=1, font_color="#1e4d3b")
         self.number = book.add_format({**base, "num_format": "General", "align": "left"})
         self._numbers: dict[tuple[str, bool], Any] = {}
         self.strong_number = book.add_format({**base, "bold": True, "align": "left", "bg_color": "#e6f2ec"})
+
+    def _style(self, **given: Any) -> Any:
+        """A style of texts."""
+        properties = {"font_name": "Arial", "font_size": 10, "valign": "top", **given}
+        made = self.book.add_format(properties)
+        self._styles[id(made)] = properties
+        return made
 
     def _sheet(self, name: str, title: str, widths: tuple[int, ...]) -> Any:
         sheet = self.book.add_worksheet(name)
@@ -78,19 +88,30 @@ class _Sheets:
         sheet.fit_to_pages(1, 0)
         for column, width in enumerate(widths):
             sheet.set_column(column, column, width)
-        sheet.write_string(0, 0, title, self.title)
+        self._write(sheet, 0, 0, title, self.title)
         sheet.set_row(0, 24)
         return sheet
 
+    def _write(self, sheet: Any, row: int, column: int, text: str, style: Any) -> None:
+        """A text. One that begins like a formula is marked as text: editing its cell makes it none."""
+        if inert(text) != text:
+            quoted = self._quoted.get(id(style))
+            if quoted is None:
+                quoted = self._quoted[id(style)] = self.book.add_format(
+                    {**self._styles[id(style)], "quote_prefix": True}
+                )
+            style = quoted
+        sheet.write_string(row, column, text, style)
+
     def _header(self, sheet: Any, row: int, names: tuple[str, ...]) -> None:
         for column, name in enumerate(names):
-            sheet.write_string(row, column, name, self.head)
+            self._write(sheet, row, column, name, self.head)
 
     def table(self) -> None:
         """The 23 columns. Column 8 is the sum of 12 and 13; the total is 8 x volume / 1,000."""
         sheet = self._sheet("Disclosure", self.document.title, _WIDTHS)
         sheet.merge_range(1, 0, 1, len(_WIDTHS) - 1, "", self.note)
-        sheet.write_string(1, 0, self.document.citation(), self.note)
+        self._write(sheet, 1, 0, self.document.citation(), self.note)
         sheet.set_row(1, 2 * _LINE_POINTS)
         self._header(sheet, 3, ("#", "column", "value", "unit", "note"))
         sheet.freeze_panes(4, 0)
@@ -101,7 +122,7 @@ class _Sheets:
             text = self.strong if is_head else self.text
             sheet.set_row(row, _height((line.title, line.value, line.unit, line.note), _WIDTHS[1:]))
             sheet.write_number(row, 0, line.number, self.strong_number if is_head else self.number)
-            sheet.write_string(row, 1, line.title, text)
+            self._write(sheet, row, 1, line.title, text)
             number = self._number(line.value, is_head)
             sealed = columns[line.key]
             exact = sealed.get("exact") if isinstance(sealed, dict) else None
@@ -115,9 +136,9 @@ class _Sheets:
             elif exact is not None:
                 sheet.write_number(row, 2, float(exact), number)
             else:
-                sheet.write_string(row, 2, line.value, text)
-            sheet.write_string(row, 3, line.unit, text)
-            sheet.write_string(row, 4, line.note, self.strong if is_head else self.note)
+                self._write(sheet, row, 2, line.value, text)
+            self._write(sheet, row, 3, line.unit, text)
+            self._write(sheet, row, 4, line.note, self.strong if is_head else self.note)
 
     def _number(self, quoted: str, is_head: bool) -> Any:
         """A format that shows as many decimals as are quoted; the cell holds all digits."""
@@ -158,8 +179,8 @@ class _Sheets:
         ]
         for row, (name, text) in enumerate(rows, start=2):
             sheet.set_row(row, _height((name, text), (34, 110)))
-            sheet.write_string(row, 0, name, self.text)
-            sheet.write_string(row, 1, text, self.text)
+            self._write(sheet, row, 0, name, self.text)
+            self._write(sheet, row, 1, text, self.text)
 
     def sources(self) -> None:
         """Every data set with its digest."""
@@ -167,28 +188,28 @@ class _Sheets:
         self._header(sheet, 2, ("name", "version", "sha256", "licence"))
         for row, source in enumerate(self.document.columns["factor_sources"], start=3):
             for column, key in enumerate(("name", "version", "sha256", "licence")):
-                sheet.write_string(row, column, source.get(key, ""), self.text)
+                self._write(sheet, row, column, source.get(key, ""), self.text)
 
     def evidence(self) -> None:
         """Volume, evidence mix, and models and places, each adding up to 100."""
         sheet = self._sheet("Evidence", "Volume and evidence", (44, 22, 34, 18))
         columns = self.document.columns
-        sheet.write_string(2, 0, "completed inferences", self.text)
+        self._write(sheet, 2, 0, "completed inferences", self.text)
         sheet.write_number(2, 1, float(columns["volume"]["completed_inferences"]), self.number)
         self._header(sheet, 4, ("evidence", "% of column 8"))
         row = 5
         for kind, share in columns["evidence_tier"].items():
-            sheet.write_string(row, 0, MIX_NAMES[kind], self.text)
+            self._write(sheet, row, 0, MIX_NAMES[kind], self.text)
             sheet.write_number(row, 1, float(share), self.number)
             row += 1
-        sheet.write_string(row, 0, "sum", self.head)
+        self._write(sheet, row, 0, "sum", self.head)
         sheet.write_formula(row, 1, f"=SUM(B6:B{row})", self.number, 100.0)
         row += 2
         self._header(sheet, row, ("model", "provider", "region", "% of column 8"))
         for source in columns["models_regions"]:
             row += 1
             for column, key in enumerate(("model", "provider", "region")):
-                sheet.write_string(row, column, source[key], self.text)
+                self._write(sheet, row, column, source[key], self.text)
             sheet.write_number(row, 3, float(source["share_percent"]), self.number)
 
     def bridge(self) -> None:
@@ -197,21 +218,21 @@ class _Sheets:
         change = self.document.columns["change"]
         rows = [("class", change["class"]), ("previous", change["previous_id"] or NOT_AVAILABLE)]
         for row, (name, text) in enumerate(rows, start=2):
-            sheet.write_string(row, 0, name, self.text)
-            sheet.write_string(row, 1, text, self.text)
+            self._write(sheet, row, 0, name, self.text)
+            self._write(sheet, row, 1, text, self.text)
         if self.document.bridge is None:
             return
         row = 5
         for step in self.document.bridge["steps"]:
             self._header(sheet, row, (step["name"], step["unit"], ""))
             first = row + 1
-            sheet.write_string(first, 0, "before", self.text)
+            self._write(sheet, first, 0, "before", self.text)
             sheet.write_number(first, 1, float(step["before"]), self.number)
             for place, (cause, effect) in enumerate(step["effects"].items(), start=first + 1):
-                sheet.write_string(place, 0, CAUSE_NAMES[cause], self.text)
+                self._write(sheet, place, 0, CAUSE_NAMES[cause], self.text)
                 sheet.write_number(place, 1, float(effect), self.number)
             last = first + len(step["effects"])
-            sheet.write_string(last + 1, 0, "after", self.head)
+            self._write(sheet, last + 1, 0, "after", self.head)
             total = float(Decimal(step["after"]))
             sheet.write_formula(last + 1, 1, f"=SUM(B{first + 1}:B{last + 1})", self.number, total)
             row = last + 4
@@ -233,15 +254,15 @@ class _Sheets:
             )
             sheet.set_row(row, _height(texts, widths))
             for column, text in enumerate(texts):
-                sheet.write_string(row, column, text, self.note if column > 3 else self.text)
+                self._write(sheet, row, column, text, self.note if column > 3 else self.text)
 
     def sci(self) -> None:
         """The SCI score and what its specification wants told beside it."""
         sheet = self._sheet("SCI", "SCI score", (34, 110))
         for row, (name, text) in enumerate(self.document.sci_lines(), start=2):
             sheet.set_row(row, _height((name, text), (34, 110)))
-            sheet.write_string(row, 0, name, self.text)
-            sheet.write_string(row, 1, text, self.text)
+            self._write(sheet, row, 0, name, self.text)
+            self._write(sheet, row, 1, text, self.text)
 
 
 def _height(texts: Sequence[str], widths: Sequence[int]) -> float:
