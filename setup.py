@@ -21,6 +21,7 @@ SHARED = ["_kernel", "attribute", "cursor", "interning", "scanner", "writing"]
 MODULES = [
     *(f"{WIRE}/{name}" for name in ("_kernel", "_splice", "_columns", "_kinds", "_templates")),
     *(f"wattspan/otlp/owners/{name}" for name in ("_look", "_recent")),
+    "wattspan/estimator/_program",
     "wattspan/sdk/_spans",
 ]
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from wattspan import CallBatch, Estimator
 from wattspan.estimator import Deployment, DeploymentError, Metered
-from wattspan.estimator.estimate import CHUNK_ROWS
+from wattspan.estimator.program import CHUNK_ROWS
 
 LLAMA = "meta-llama/Llama-3.3-70B-Instruct"
 

@@ -18,14 +18,12 @@ from wattspan.estimator.deployments import Deployment
 from wattspan.estimator.energy import Coefficients, Number, gpu_energy_j
 from wattspan.estimator.kinds import distinct, with_hours
 from wattspan.estimator.plan import J_PER_KWH, Plan, PlanKey, Planner
+from wattspan.estimator.program import Choose, Program
 from wattspan.grid import Carbon, Embedded, Signal
 from wattspan.grid.hourly import HourlySignal, HourlyValues
 from wattspan.grid.intensity import FactorType
 from wattspan.methodology import LATEST, Edition
 from wattspan.places import Places, is_own_machine
-
-CHUNK_ROWS = 65_536
-"""Rows estimated at a time: their columns stay in the processor's cache."""
 
 MOST_PLANS = 4_096
 """Plans whose constants are kept from batch to batch."""
@@ -148,6 +146,84 @@ def energy_parts(
     host_kwh = gpu_kwh * (server - 1.0)
     overhead_kwh = (gpu_kwh + host_kwh) * (facility - 1.0)
     return Parts(prefill_kwh, decode_kwh, host_kwh, overhead_kwh)
+
+
+class Figures(NamedTuple):
+    """What numbers say of calls: the columns of an `EstimateBatch` that hang on them."""
+
+    energy_kwh: Any
+    energy_kwh_low: Any
+    energy_kwh_high: Any
+    prefill_kwh: Any
+    decode_kwh: Any
+    host_kwh: Any
+    overhead_kwh: Any
+    co2e_g: Any
+    co2e_g_low: Any
+    co2e_g_high: Any
+    embodied_g: Any
+    water_ml: Any
+    pue: Any
+    intensity_g_per_kwh: Any
+    basis: Any
+
+
+def figures(constants: Sequence[Any], calls: Mapping[str, Any], choose: Choose) -> Figures:
+    """The figures of calls from constants of their plans and their columns; plain operators, as in `energy`.
+
+    `constants`: `_COEFFICIENTS`, then `_FACTORS`. `calls` has `intensity` where that is not the plan's.
+    """
+    coefficients = Coefficients(*constants[: len(_COEFFICIENTS)])
+    server, facility, pue, embodied_g_per_gpu_kwh, water_ml_per_it_kwh, intensity, *g90 = constants[
+        len(_COEFFICIENTS) :
+    ]
+    intensity = calls.get("intensity", intensity)
+    prefill, decode, host, overhead = energy_parts(
+        coefficients,
+        server,
+        facility,
+        calls["input_tokens"],
+        calls["cache_read_tokens"],
+        calls["output_tokens"],
+    )
+    gpu_kwh = prefill + decode
+    it_kwh = gpu_kwh + host
+    energy = it_kwh + overhead
+
+    reported = calls["reported_energy_kwh"]
+    is_reported = reported > 0
+    is_modelled = calls["has_usage"] & (energy > 0) & ~is_reported
+    energy_g90, carbon_g90, reported_energy_g90, reported_carbon_g90 = g90
+    energy_g90 = choose(is_reported, reported_energy_g90, energy_g90)
+    carbon_g90 = choose(is_reported, reported_carbon_g90, carbon_g90)
+    without_model = choose(
+        is_reported,
+        choose(calls["is_measured"], MEASURED, REPORTED),
+        choose(calls["is_error"], FAILED, NO_USAGE),
+    )
+
+    def if_modelled(value: Any) -> Any:
+        return choose(is_modelled, value, math.nan)
+
+    energy = choose(is_modelled, energy, choose(is_reported, reported, math.nan))
+    co2e = energy * intensity
+    return Figures(
+        energy_kwh=energy,
+        energy_kwh_low=energy / energy_g90,
+        energy_kwh_high=energy * energy_g90,
+        prefill_kwh=if_modelled(prefill),
+        decode_kwh=if_modelled(decode),
+        host_kwh=if_modelled(host),
+        overhead_kwh=if_modelled(overhead),
+        co2e_g=co2e,
+        co2e_g_low=co2e / carbon_g90,
+        co2e_g_high=co2e * carbon_g90,
+        embodied_g=if_modelled(gpu_kwh * embodied_g_per_gpu_kwh),
+        water_ml=if_modelled(it_kwh * water_ml_per_it_kwh),
+        pue=if_modelled(pue),
+        intensity_g_per_kwh=intensity,
+        basis=choose(is_modelled, MODELLED, without_model),
+    )
 
 
 class Estimator:
@@ -305,7 +381,6 @@ class Estimator:
 
     def estimate(self, calls: CallBatch) -> EstimateBatch:
         """Estimate a batch, row for row. Rows without tokens get no figure (NaN), never zero."""
-        n = len(calls)
         of_kinds = None if calls.kinds is None else self._plans_of_kinds(calls.kinds, calls.start_unix_ns)
         plan_of_row, plans = of_kinds or self.plans(calls)
         constants, hours = self._constants, None
@@ -314,14 +389,14 @@ class Estimator:
             plan_of_row, plans = with_hours(plan_of_row, plans, hours)
             # Plans of an hour are made for the batch, and of no use to the next.
             constants = _Constants()
-        lines = constants.lines(plans)
-        chunks = []
-        for begin in range(0, max(n, 1), CHUNK_ROWS):
-            rows = slice(begin, min(begin + CHUNK_ROWS, n))
-            of_row = constants.gathered(lines[plan_of_row[rows]])
-            chunks.append(self._chunk(calls, rows, of_row, plan_of_row[rows], plans, hours))
-        columns = chunks[0] if len(chunks) == 1 else _below_one_another(chunks, n)
-        basis = columns.pop("basis")
+        lines = constants.lines(plans)[plan_of_row]
+        intensity = self._intensity(calls, constants, lines, plan_of_row, plans, hours)
+        program = _OF_PLANS if intensity is None else _OF_HOURS
+        numbers = {name: getattr(calls, name) for name in _NUMBERS}
+        if intensity is not None:
+            numbers["intensity"] = intensity
+        columns = dict(zip(Figures._fields, program.over(constants.table, lines, numbers), strict=True))
+        basis = columns.pop("basis").astype(np.int32)
         return EstimateBatch.with_columns_later(
             {
                 **columns,
@@ -334,68 +409,25 @@ class Estimator:
             None if self._live is not None else Plans(plan_of_row, plans.__getitem__),
         )
 
-    def _chunk(
+    def _intensity(
         self,
         calls: CallBatch,
-        rows: slice,
-        k: _Gathered,
+        constants: _Constants,
+        lines: Ints,
         plan: Ints,
         plans: Sequence[Plan],
         hours: HourlyValues | None,
-    ) -> dict[str, Any]:
-        """The columns of `rows` that hang on numbers."""
-        n_in = calls.input_tokens[rows].astype(np.float64)
-        n_cached = calls.cache_read_tokens[rows].astype(np.float64)
-        n_out = calls.output_tokens[rows].astype(np.float64)
-        coefficients = Coefficients(*(cast(float, values) for values in k[: len(_COEFFICIENTS)]))
-        server, facility, pue, embodied_g_per_gpu_kwh, water_ml_per_it_kwh, intensity, *g90 = k[
-            len(_COEFFICIENTS) :
-        ]
-        energy_g90, carbon_g90, reported_energy_g90, reported_carbon_g90 = g90
-        prefill, decode, host, overhead = energy_parts(coefficients, server, facility, n_in, n_cached, n_out)
-        gpu_kwh = prefill + decode
-        it_kwh = gpu_kwh + host
-        energy = it_kwh + overhead
-        embodied = gpu_kwh * embodied_g_per_gpu_kwh
-        water = it_kwh * water_ml_per_it_kwh
-
-        reported = calls.reported_energy_kwh[rows]
-        is_reported = reported > 0
-        is_modelled = calls.has_usage[rows] & (energy > 0) & ~is_reported
-        if is_modelled.all():
-            basis = np.full(len(energy), MODELLED, dtype=np.int32)
-        else:
-            basis = np.where(is_modelled, MODELLED, np.where(calls.is_error[rows], FAILED, NO_USAGE))
-            basis[is_reported] = np.where(calls.is_measured[rows][is_reported], MEASURED, REPORTED)
-            basis = basis.astype(np.int32)
-            for values in (prefill, decode, host, overhead, embodied, water, pue):
-                values[~is_modelled] = np.nan
-            energy = np.where(is_modelled, energy, np.where(is_reported, reported, np.nan))
-            energy_g90 = np.where(is_reported, reported_energy_g90, energy_g90)
-            carbon_g90 = np.where(is_reported, reported_carbon_g90, carbon_g90)
+    ) -> Floats | None:
+        """The intensity of each row in its hour; None where it is its plan's."""
+        if not self._is_hourly and hours is None:
+            return None
+        intensity: Floats = constants.table[_INTENSITY].take(lines)
         if self._is_hourly:
             zones = [plan.intensity.shape_zone for plan in plans]
-            intensity *= self.grid.hour_factors(zones, plan.astype(np.int32), calls.start_unix_ns[rows])
+            intensity *= self.grid.hour_factors(zones, plan.astype(np.int32), calls.start_unix_ns)
         if hours is not None:
-            intensity = np.where(hours.codes[rows] >= 0, hours.g_per_kwh[rows], intensity)
-        co2e = energy * intensity
-        return {
-            "energy_kwh": energy,
-            "energy_kwh_low": energy / energy_g90,
-            "energy_kwh_high": energy * energy_g90,
-            "prefill_kwh": prefill,
-            "decode_kwh": decode,
-            "host_kwh": host,
-            "overhead_kwh": overhead,
-            "co2e_g": co2e,
-            "co2e_g_low": co2e / carbon_g90,
-            "co2e_g_high": co2e * carbon_g90,
-            "embodied_g": embodied,
-            "water_ml": water,
-            "pue": pue,
-            "intensity_g_per_kwh": intensity,
-            "basis": basis,
-        }
+            intensity = np.where(hours.codes >= 0, hours.g_per_kwh, intensity)
+        return intensity
 
     def plans(self, calls: CallBatch) -> tuple[Ints, list[Plan]]:
         """The plan of each row as an index int64[n] into the list of distinct plans."""
@@ -482,7 +514,8 @@ class _Constants:
         """Forget all plans."""
         self._line_of_plan: dict[int, int] = {}
         self._plans: list[Plan] = []
-        self._table = np.empty((len(_COEFFICIENTS) + len(_FACTORS), 64))
+        self.table = np.zeros((len(_COEFFICIENTS) + len(_FACTORS), 64))
+        """float64[constants, plans and room for more]."""
 
     def lines(self, plans: Sequence[Plan]) -> Ints:
         """The line of each plan."""
@@ -500,18 +533,11 @@ class _Constants:
         line = self._line_of_plan.setdefault(id(plan), len(self._plans))
         if line == len(self._plans):
             self._plans.append(plan)
-            if line == self._table.shape[1]:
-                self._table = np.concatenate([self._table, np.empty_like(self._table)], axis=1)
+            if line == self.table.shape[1]:
+                self.table = np.concatenate([self.table, np.zeros_like(self.table)], axis=1)
             of_plan = [getattr(plan.coefficients, name) for name in _COEFFICIENTS]
-            self._table[:, line] = [*of_plan, *(factor(plan) for factor in _FACTORS.values())]
+            self.table[:, line] = [*of_plan, *(factor(plan) for factor in _FACTORS.values())]
         return line
-
-    def gathered(self, lines: Ints) -> _Gathered:
-        """The constants of each row: one array a constant."""
-        return list(self._table.take(lines, axis=1))
-
-
-_Gathered = list[Floats]
 
 
 def _of_plans(plan_of_row: Ints, plans: Sequence[Plan], basis: Codes) -> dict[str, Any]:
@@ -526,18 +552,6 @@ def _of_plans(plan_of_row: Ints, plans: Sequence[Plan], basis: Codes) -> dict[st
         "spread": (plan_of_row * 2 + is_reported).astype(np.int32),
         "spreads": tuple(spread for plan in plans for spread in (plan.spread, plan.reported_spread)),
     }
-
-
-def _below_one_another(chunks: Sequence[dict[str, Any]], n: int) -> dict[str, Any]:
-    columns = {}
-    for name in tuple(chunks[0]):  # the chunks are emptied on the way: two of each column would be too much
-        columns[name] = column = np.empty(n, dtype=chunks[0][name].dtype)
-        begin = 0
-        for chunk in chunks:
-            values = chunk.pop(name)
-            column[begin : begin + len(values)] = values
-            begin += len(values)
-    return columns
 
 
 def _year_of(unix_ns: int) -> tuple[int, int, int]:
@@ -571,3 +585,18 @@ _TEXTS: dict[str, Callable[[Plan], str]] = {
     "grid_accounting": lambda plan: plan.intensity.accounting,
     "grid_reason": lambda plan: plan.intensity.reason,
 }
+
+_INTENSITY = len(_COEFFICIENTS) + list(_FACTORS).index("intensity_g_per_kwh")
+_NUMBERS = {
+    "input_tokens": "int64",
+    "cache_read_tokens": "int64",
+    "output_tokens": "int64",
+    "reported_energy_kwh": "float64",
+    "has_usage": "bool",
+    "is_error": "bool",
+    "is_measured": "bool",
+}
+_OF_PLANS = Program(figures, len(_COEFFICIENTS) + len(_FACTORS), _NUMBERS)
+"""The figures with the intensities of the plans."""
+_OF_HOURS = Program(figures, len(_COEFFICIENTS) + len(_FACTORS), {**_NUMBERS, "intensity": "float64"})
+"""The figures with intensities by row."""
