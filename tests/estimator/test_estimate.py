@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wattspan import CallBatch, Estimator
+from wattspan.calls import Kinds
+from wattspan.calls.batch import NUMBERS
 from wattspan.estimator import Deployment, DeploymentError, Metered
 from wattspan.estimator.program import CHUNK_ROWS
 
@@ -367,3 +369,11 @@ def test_rows_beyond_one_chunk_are_estimated_as_alone(estimator):
         assert found.energy_kwh[row] == alone.energy_kwh[0]
         assert found.co2e_g_high[row] == alone.co2e_g_high[0]
         assert found.basis[row] == alone.basis[0]
+
+
+def test_a_window_without_calls_has_no_estimates(estimator):
+    kinds = Kinds(np.zeros(0, dtype=np.int32), [])
+    numbers = {name: getattr(CallBatch.of(0), name) for name in NUMBERS}
+    found = estimator.estimate(CallBatch.of_kinds(kinds, numbers))
+    assert len(found) == 0
+    assert (found.prefill_kwh.shape, found.spreads, found.tier.texts()) == ((0,), (), [])

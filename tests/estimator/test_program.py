@@ -66,9 +66,10 @@ def bits(columns: Any) -> list[list[bytes]]:
     st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=4),
     st.lists(st.tuples(NUMBERS, st.integers(-(2**63), 2**63 - 1), st.booleans()), max_size=5),
     st.sampled_from([1, 40, 129]),
+    st.lists(st.integers(-3, 0), max_size=3),
 )
-def test_a_formula_has_the_same_digits_in_one_pass_as_by_numpy(steps, plans, rows, times):
-    made = Program(formula_of(steps), 2, COLUMNS)
+def test_a_formula_has_the_same_digits_in_one_pass_as_by_numpy(steps, plans, rows, times, wanted):
+    made = Program(formula_of(steps), 2, COLUMNS, [0, len(steps), *wanted])
     rows = rows * times
     columns = {
         "x": np.array([row[0] for row in rows], dtype=np.float64),
@@ -88,7 +89,7 @@ def test_a_formula_by_hand():
         cost = columns["n"] * rate + 1.0
         return [cost, choose(columns["yes"] & (cost > 10.0), cost, math.nan), rate, columns["x"]]
 
-    found = Program(formula, 1, COLUMNS).over(
+    found = Program(formula, 1, COLUMNS, range(4)).over(
         np.array([[2.0, 3.0]]),
         np.array([0, 1, 1]),
         {"x": np.array([0.5, 1.5, 2.5]), "n": np.array([4, 5, 6]), "yes": np.array([True, True, False])},
@@ -100,12 +101,14 @@ def test_a_formula_by_hand():
 
 def test_a_formula_cannot_branch_on_a_column():
     with pytest.raises(TypeError, match=r"use choose\(condition, a, b\)"):
-        Program(lambda constants, columns, choose: [1.0 if columns["x"] > 0 else 2.0], 0, {"x": "float64"})
+        Program(
+            lambda constants, columns, choose: [1.0 if columns["x"] > 0 else 2.0], 0, {"x": "float64"}, [0]
+        )
 
 
 @needs_runner
 def test_columns_of_another_type_or_length_are_refused():
-    made = Program(lambda constants, columns, choose: [columns["x"] + constants[0]], 1, {"x": "float64"})
+    made = Program(lambda constants, columns, choose: [columns["x"] + constants[0]], 1, {"x": "float64"}, [0])
     table, lines = np.zeros((1, 2)), np.zeros(3, dtype=np.int64)
     with pytest.raises(ValueError, match=r"int64\[3\] was given where float64\[3\] is wanted"):
         made.over(table, lines, {"x": np.zeros(3, dtype=np.int64)})

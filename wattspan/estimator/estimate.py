@@ -7,7 +7,6 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -391,12 +390,18 @@ class Estimator:
             constants = _Constants()
         lines = constants.lines(plans)[plan_of_row]
         intensity = self._intensity(calls, constants, lines, plan_of_row, plans, hours)
-        program = _OF_PLANS if intensity is None else _OF_HOURS
         numbers = {name: getattr(calls, name) for name in _NUMBERS}
+        of_totals, of_parts = _OF_PLANS if intensity is None else _OF_HOURS
         if intensity is not None:
             numbers["intensity"] = intensity
-        columns = dict(zip(Figures._fields, program.over(constants.table, lines, numbers), strict=True))
+        table = constants.table
+        columns: dict[str, Any] = dict(zip(_TOTALS, of_totals.over(table, lines, numbers), strict=True))
         basis = columns.pop("basis").astype(np.int32)
+
+        def later() -> Mapping[str, Any]:
+            parts = of_parts.over(table, lines, numbers)
+            return {**dict(zip(_PARTS, parts, strict=True)), **_of_plans(plan_of_row, plans, basis)}
+
         return EstimateBatch.with_columns_later(
             {
                 **columns,
@@ -405,7 +410,7 @@ class Estimator:
                 "factor_type": self.grid.kind.factor_type,
                 "edition": self._label,
             },
-            partial(_of_plans, plan_of_row, plans, basis),
+            later,
             None if self._live is not None else Plans(plan_of_row, plans.__getitem__),
         )
 
@@ -461,7 +466,7 @@ class Estimator:
         Among the plans may be some that no row has, and some twice.
         """
         if not len(start_unix_ns):
-            return None
+            return np.zeros(0, dtype=np.int64), []
         first, last = int(start_unix_ns.min()), int(start_unix_ns.max())
         year, until = 0, 1
         if first > 0:
@@ -596,7 +601,21 @@ _NUMBERS = {
     "is_error": "bool",
     "is_measured": "bool",
 }
-_OF_PLANS = Program(figures, len(_COEFFICIENTS) + len(_FACTORS), _NUMBERS)
-"""The figures with the intensities of the plans."""
-_OF_HOURS = Program(figures, len(_COEFFICIENTS) + len(_FACTORS), {**_NUMBERS, "intensity": "float64"})
-"""The figures with intensities by row."""
+_TOTALS = (
+    "energy_kwh", "energy_kwh_low", "energy_kwh_high", "co2e_g", "co2e_g_low", "co2e_g_high", "basis",
+)  # fmt: skip
+"""The figures that every reader of a batch asks for."""
+_PARTS = tuple(name for name in Figures._fields if name not in _TOTALS)
+"""Those that are worked out when somebody asks."""
+
+
+def _programs(columns: Mapping[str, str]) -> tuple[Program, Program]:
+    totals, parts = ([Figures._fields.index(name) for name in names] for names in (_TOTALS, _PARTS))
+    constants = len(_COEFFICIENTS) + len(_FACTORS)
+    return Program(figures, constants, columns, totals), Program(figures, constants, columns, parts)
+
+
+_OF_PLANS = _programs(_NUMBERS)
+"""Totals and parts with the intensities of the plans."""
+_OF_HOURS = _programs({**_NUMBERS, "intensity": "float64"})
+"""Totals and parts with intensities by row."""

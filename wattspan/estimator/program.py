@@ -75,10 +75,12 @@ class Program:
         formula: Callable[[Sequence[Any], Mapping[str, Any], Choose], Sequence[Any]],
         constants: int,
         columns: Mapping[str, str],
+        wanted: Sequence[int],
     ) -> None:
-        """`formula(constants, columns, choose)` gives the columns that `over` returns.
+        """`formula(constants, columns, choose)` gives columns, of which `over` returns those `wanted`.
 
-        `constants`: how many there are. `columns`: float64, int64 or bool by name.
+        `constants`: how many there are. `columns`: float64, int64 or bool by name. What no wanted column
+        hangs on is not worked out.
         """
         self._formula = formula
         self._columns = dict(columns)
@@ -91,7 +93,8 @@ class Program:
             for place, (name, kind) in enumerate(columns.items())
         }
         found = formula(loaded, named, lambda condition, a, b: self.note("choose", condition, a, b))
-        self._results = [self._known(value).place for value in found]
+        self._wanted = wanted
+        self._results = [self._known(found[place]).place for place in wanted]
         self._steps, self._registers = self._allotted()
 
     def note(self, operation: str, *operands: Any) -> Value:
@@ -114,18 +117,18 @@ class Program:
 
     def _allotted(self) -> tuple[bytes, int]:
         """The steps, with a register for each value: literals keep theirs, others hand it on in the end."""
-        last = list(range(len(self._notes)))
-        for place, (code, *operands) in enumerate(self._notes):
-            for operand in operands[: _arity(code)]:
-                last[operand] = place
+        last = [-1] * len(self._notes)
         for place in self._results:
             last[place] = len(self._notes)
+        for place, (code, *operands) in reversed(list(enumerate(self._notes))):
+            for operand in operands[: _arity(code)] if last[place] >= 0 else ():
+                last[operand] = max(last[operand], place)
         register = [-code - 1 if code < 0 else -1 for code, *_ in self._notes]
         free: list[int] = []
         used = len(self._literals)
         steps = []
         for place, (code, *operands) in enumerate(self._notes):
-            if code < 0 or (last[place] == place and code >= len(OPERATIONS)):
+            if code < 0 or last[place] < 0:
                 continue
             arity = _arity(code)
             read = [register[operand] for operand in operands[:arity]]
@@ -166,8 +169,9 @@ class Program:
                 for (name, kind), column in zip(self._columns.items(), given, strict=True)
             }
             constants = list(table.take(lines[rows], axis=1))
-            for place, values in enumerate(self._formula(constants, named, np.where)):
-                made[place, rows] = values
+            found = self._formula(constants, named, np.where)
+            for place, wanted in enumerate(self._wanted):
+                made[place, rows] = found[wanted]
         return list(made)
 
 

@@ -49,6 +49,12 @@ class Kind(NamedTuple):
     call: CallKind
 
 
+_TAKEN: Final = (
+    "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens",
+    "has_usage", "is_error", "start_unix_ns", "duration_ns", "is_self_hosted",
+)  # fmt: skip
+"""Columns of calls that `take` gives, after its rows and kinds."""
+
 _NONE: Final = Kind(struct.pack("17i", NOTHING, *[0] * 16), CallKind())
 _FOR_THE_READER: Final = Kind(struct.pack("17i", CAREFUL, *[0] * 16), CallKind())
 
@@ -194,27 +200,9 @@ class _Places:
 
 def _plain(columns: tuple[Any, ...], kinds: list[CallKind]) -> Reading:
     """The reading of calls of known kinds."""
-    rows, of_row, input, cache_read, cache_write, output, reasoning, has_usage = columns[:8]
-    is_error, start, duration, is_self_hosted, role, response_id, is_streaming, dialect = columns[8:]
-    k = len(rows)
-    never = np.zeros(k, dtype=np.bool_)
-    no_energy = np.empty(k)
-    no_energy.fill(np.nan)
-    numbers = {
-        "input_tokens": input,
-        "cache_read_tokens": cache_read,
-        "cache_write_tokens": cache_write,
-        "output_tokens": output,
-        "reasoning_tokens": reasoning,
-        "has_usage": has_usage,
-        "is_error": is_error,
-        "start_unix_ns": start,
-        "duration_ns": duration,
-        "reported_energy_kwh": no_energy,
-        "is_measured": never,
-        "is_self_hosted": is_self_hosted,
-    }
-    calls = CallBatch.of_kinds(Kinds(of_row, kinds), numbers)
+    rows, of_row, *numbers, role, response_id, is_streaming, dialect, no_energy, never = columns
+    made = dict(zip(_TAKEN, numbers, strict=True), reported_energy_kwh=no_energy, is_measured=never)
+    calls = CallBatch.of_kinds(Kinds(of_row, kinds), made)
     return Reading(calls, rows, role, response_id, is_streaming, never, dialect, ())
 
 

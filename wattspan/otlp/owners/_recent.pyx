@@ -40,7 +40,8 @@ cdef class Recent:
     cdef uint32_t mask
     cdef int64_t total
     cdef list batches
-    cdef list live
+    cdef int32_t* live
+    cdef int32_t live_capacity
     cdef list vacant_batches
 
     def __cinit__(self):
@@ -49,15 +50,18 @@ cdef class Recent:
         self.vacant = self.oldest = self.latest = NONE
         self.entries = <Entry*>malloc(self.capacity * sizeof(Entry))
         self.slots = <int32_t*>malloc((self.mask + 1) * sizeof(int32_t))
-        if self.entries == NULL or self.slots == NULL:
+        self.live_capacity = 64
+        self.live = <int32_t*>malloc(self.live_capacity * sizeof(int32_t))
+        if self.entries == NULL or self.slots == NULL or self.live == NULL:
             raise MemoryError
         memset(self.slots, 0xFF, (self.mask + 1) * sizeof(int32_t))
-        self.batches, self.live, self.vacant_batches = [], [], []
+        self.batches, self.vacant_batches = [], []
         self.thread(0)
 
     def __dealloc__(self):
         free(self.entries)
         free(self.slots)
+        free(self.live)
 
     cdef void thread(self, int32_t first) noexcept:
         """Put the entries from `first` on among the vacant ones."""
@@ -96,6 +100,14 @@ cdef class Recent:
             place = entries[place].after
         self.capacity *= 2
         self.thread(self.capacity // 2)
+        return 0
+
+    cdef int grow_live(self) except -1:
+        cdef int32_t* live = <int32_t*>realloc(self.live, 2 * <size_t>self.live_capacity * sizeof(int32_t))
+        if live == NULL:
+            raise MemoryError
+        self.live = live
+        self.live_capacity *= 2
         return 0
 
     cdef void unlink(self, int32_t place) noexcept:
@@ -215,11 +227,13 @@ cdef class Recent:
         size = <const int64_t*>address(sizes)
         if self.vacant_batches:
             slot = self.vacant_batches.pop()
-            self.batches[slot], self.live[slot] = batch, g
+            self.batches[slot] = batch
         else:
             slot = <int32_t>len(self.batches)
+            if slot == self.live_capacity:
+                self.grow_live()
             self.batches.append(batch)
-            self.live.append(g)
+        self.live[slot] = <int32_t>g
         for at in range(g):
             place = self.insert(of[at])
             self.entries[place].batch = slot

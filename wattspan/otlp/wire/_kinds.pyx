@@ -7,6 +7,7 @@ What a kind means is for `wattspan.otlp.dialects.kinds` to say; here are only ke
 import numpy as np
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.math cimport NAN
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
@@ -19,6 +20,7 @@ from wattspan.otlp.wire.scanner cimport Cell, Scan, SpanRow
 cdef object INT8 = np.dtype(np.int8)
 cdef object INT32 = np.dtype(np.int32)
 cdef object INT64 = np.dtype(np.int64)
+cdef object DOUBLE = np.dtype(np.float64)
 cdef object FLAG = np.dtype(np.bool_)
 cdef object empty = np.empty
 
@@ -542,7 +544,7 @@ def take(Scanned scanned, kinds, list places, int64_t most_tokens):
     `kinds`: int32[n] as `group` gives them; `places`: of each kind what is known of it. The columns: rows int64[k], kind
     int32[k] (as an index into the kinds they are of), input, cache read, cache write, output and reasoning tokens int64[k], has usage, is error bool[k], start and
     duration int64[k] in nanoseconds, is self-hosted bool[k], role int8[k], response id int32[k], is streaming bool[k],
-    dialect int32[k].
+    dialect int32[k]; and what plain spans do not have: energy float64[k] (NaN), bool[k] (False).
     """
     cdef const Scan* scan = &scanned.scan
     cdef int32_t n = scan.n_spans
@@ -554,6 +556,7 @@ def take(Scanned scanned, kinds, list places, int64_t most_tokens):
     cdef const int32_t* kind_of
     cdef const Places** known
     cdef int32_t* used = NULL
+    cdef double* nothing
     cdef Columns to
     cdef list those = []
     cdef list careful = []
@@ -583,7 +586,11 @@ def take(Scanned scanned, kinds, list places, int64_t most_tokens):
         input_, read_, write_, output_ = empty(m, INT64), empty(m, INT64), empty(m, INT64), empty(m, INT64)
         reasoning_, usage_, error_, start_ = empty(m, INT64), empty(m, FLAG), empty(m, FLAG), empty(m, INT64)
         duration_, hosted_, role_, response_ = empty(m, INT64), empty(m, FLAG), empty(m, INT8), empty(m, INT32)
-        streaming_, dialect_ = empty(m, FLAG), empty(m, INT32)
+        streaming_, dialect_, energy_, never_ = empty(m, FLAG), empty(m, INT32), empty(m, DOUBLE), empty(m, FLAG)
+        memset(address(never_), 0, m)
+        nothing = <double*>address(energy_)
+        for row in range(<int32_t>m):
+            nothing[row] = NAN
         to.rows = <int64_t*>address(rows_)
         to.kind = <int32_t*>address(kind_)
         to.input = <int64_t*>address(input_)
@@ -619,7 +626,7 @@ def take(Scanned scanned, kinds, list places, int64_t most_tokens):
         free(used)
     columns = (
         rows_, kind_, input_, read_, write_, output_, reasoning_, usage_, error_, start_, duration_, hosted_, role_,
-        response_, streaming_, dialect_,
+        response_, streaming_, dialect_, energy_, never_,
     )
     return (columns if k == m else tuple([column[:k] for column in columns])), those, careful
 
