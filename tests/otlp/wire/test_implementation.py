@@ -62,7 +62,7 @@ def test_insisting_on_a_kernel_that_is_not_there_fails() -> None:
 
 def test_where_no_compiler_works_the_build_goes_on_without_the_kernel(tmp_path: Path) -> None:
     shutil.copy2(ROOT / "setup.py", tmp_path)
-    for room in ("otlp/wire", "otlp/owners", "sdk"):
+    for room in ("estimator", "otlp/wire", "otlp/owners", "sdk"):
         shutil.copytree(
             ROOT / "wattspan" / room,
             tmp_path / "wattspan" / room,
