@@ -395,3 +395,39 @@ def test_a_batch_that_the_disk_has_damaged_fails_alone(tmp_path: Path) -> None:
             assert_balance(client)
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(("join_bytes", "spans"), [(128 * KIB, [1, 6]), (0, [1] * 7)])
+def test_what_comes_while_a_request_is_under_way_goes_together(
+    tmp_path: Path, join_bytes: int, spans: list[int]
+) -> None:
+    async def run() -> None:
+        async with Backend(delay_s=1.0) as backend:
+            destination = {"endpoint": backend.endpoint, "in_flight": 16, "join_bytes": join_bytes}
+            async with running(config_of(tmp_path, destination)) as client:
+                for _ in range(7):
+                    # A batch each: a client that waits for its answer, as exporters do.
+                    assert (await client.post(traces(1)))[0] == 200
+                assert len(backend.received) == 0
+                await backend.has(7)
+                assert [len(received.spans) for received in backend.received] == spans
+                await until(lambda: tally_of(client).queued_batches == 0)
+                assert tally_of(client).sent[Signal.TRACES] == 7
+                assert_balance(client)
+
+    asyncio.run(run())
+
+
+def test_a_little_does_not_wait_behind_a_request_that_is_tried_again_later(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with Backend(answer=answering(503)) as backend:
+            destination = {"endpoint": backend.endpoint, "retry": {"initial_s": 60, "max_s": 60}}
+            async with running(config_of(tmp_path, destination, drain_s=0.1)) as client:
+                assert (await client.post(traces(1)))[0] == 200
+                await until(lambda: backend.attempts == 1)
+                assert (await client.post(traces(2)))[0] == 200
+                await backend.has(2)
+                assert tally_of(client).queued[Signal.TRACES] == 1
+                assert_balance(client)
+
+    asyncio.run(run())

@@ -13,7 +13,7 @@ from typing import Final
 
 from wattspan.gateway.pipeline import Kept
 from wattspan.gateway.retry import Backoff
-from wattspan.gateway.sender import Refused, Sender, Sent
+from wattspan.gateway.sender import Outcome, Refused, Sender, Sent
 from wattspan.gateway.settings import DestinationSection
 from wattspan.gateway.signals import Signal
 from wattspan.gateway.spool import Batch, Spool, SpoolError
@@ -70,6 +70,7 @@ class Forwarder:
         self._at_hand_bytes = 0
         self._under_way: deque[_Delivery] = deque()
         self._slots = asyncio.Semaphore(settings.in_flight)
+        self._sending = 0
         self._arrived = asyncio.Event()
         self._moved = asyncio.Event()
         self._next_log_s = 0.0
@@ -155,9 +156,9 @@ class Forwarder:
             delivery.task.add_done_callback(self._ended)
 
     async def _next(self) -> list[_Load]:
-        """The next batches, of one signal and within the size of a request; waits until there are some."""
-        while not self._at_hand:
-            if self._newest > self._taken:
+        """The next batches, of one signal and within the size of a request; waits until they are worth one."""
+        while not self._is_worth_a_request():
+            if self._newest > self._taken and not self._at_hand:
                 await self._refill()
             else:
                 self._arrived.clear()
@@ -171,6 +172,13 @@ class Forwarder:
                 break
             loads.append(self._pop())
         return loads
+
+    def _is_worth_a_request(self) -> bool:
+        """While another request is under way, a little waits for more; it never waits for a clock."""
+        if not self._at_hand:
+            return False
+        is_all = self._at_hand[-1].batch.id == self._newest
+        return not (self._sending and is_all and self._at_hand_bytes < self.settings.join_bytes)
 
     def _pop(self) -> _Load:
         load = self._at_hand.popleft()
@@ -236,7 +244,7 @@ class Forwarder:
         packed = self._sender.packed(body)
         backoff = Backoff(self.settings.retry)
         while True:
-            outcome = await self._sender.send(signal, packed)
+            outcome = await self._attempt(signal, packed)
             self.tally.attempts[outcome.label] += 1
             if isinstance(outcome, Sent):
                 self.tally.rejected[signal] += outcome.rejected
@@ -254,6 +262,14 @@ class Forwarder:
             self._report("destination %s fails: %s; trying again", outcome.label)
             await asyncio.sleep(backoff.wait_s(outcome.after_s))
         delivery.loads = delivery.loads[len(loads) :]
+
+    async def _attempt(self, signal: Signal, packed: bytes) -> Outcome:
+        self._sending += 1
+        try:
+            return await self._sender.send(signal, packed)
+        finally:
+            self._sending -= 1
+            self._arrived.set()
 
     def _finish(self, loads: Iterable[_Load], into: Counter[Signal]) -> None:
         for load in loads:

@@ -188,6 +188,10 @@ class DestinationSection(Section):
         default=4 * MEBIBYTE,
         description="Waiting batches are sent together up to this size, uncompressed.",
     )
+    join_bytes: Annotated[int, Field(ge=0)] = Field(
+        default=128 * 1024,
+        description="While a request is under way, fewer waiting bytes than this wait for it to be answered.",
+    )
     retry: RetrySection = RetrySection()
     quota_bytes: Bytes = Field(
         default=1024 * MEBIBYTE, description="Bytes in the spool that may wait for this destination."
