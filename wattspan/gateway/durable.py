@@ -59,6 +59,7 @@ class DurableOutlet:
             batch_bytes=config.gateway.spool.batch_bytes,
             retry_after_s=config.gateway.limits.retry_after_s,
             on_kept=self._offer,
+            on_told=self._look_again,
         )
 
     @property
@@ -77,6 +78,7 @@ class DurableOutlet:
                 self.spool,
                 self._sender(settings),
                 self._tallies.setdefault(settings.name, DestinationTally()),
+                lambda: self._pipeline.is_busy,
             )
             for settings in config.gateway.destinations
         }
@@ -148,6 +150,10 @@ class DurableOutlet:
             for name, forwarder in self.forwarders.items()
             if forwarder.is_full
         ]
+
+    def _look_again(self) -> None:
+        for forwarder in self.forwarders.values():
+            forwarder.look_again()
 
     def _offer(self, kept: Sequence[Kept]) -> None:
         for forwarder in self.forwarders.values():

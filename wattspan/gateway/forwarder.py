@@ -7,7 +7,7 @@ import logging
 import sqlite3
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,8 +55,12 @@ class Forwarder:
         spool: Spool,
         sender: Sender,
         tally: DestinationTally,
+        is_more_coming: Callable[[], bool],
     ) -> None:
-        """`version` of the attributes it wants. The destination must be registered with `spool`."""
+        """`version` of the attributes it wants. The destination must be registered with `spool`.
+
+        `is_more_coming`: whether requests are on their way to the disk; `look_again` follows each of them.
+        """
         self.settings = settings
         self.tally = tally
         self._version = version
@@ -71,6 +75,7 @@ class Forwarder:
         self._under_way: deque[_Delivery] = deque()
         self._slots = asyncio.Semaphore(settings.in_flight)
         self._sending = 0
+        self._is_more_coming = is_more_coming
         self._arrived = asyncio.Event()
         self._moved = asyncio.Event()
         self._next_log_s = 0.0
@@ -156,7 +161,7 @@ class Forwarder:
             delivery.task.add_done_callback(self._ended)
 
     async def _next(self) -> list[_Load]:
-        """The next batches, of one signal and within the size of a request; waits until they are worth one."""
+        """The next batches, of one signal and within the size of a request; waits for what is worth one."""
         while not self._is_worth_a_request():
             if self._newest > self._taken and not self._at_hand:
                 await self._refill()
@@ -174,11 +179,18 @@ class Forwarder:
         return loads
 
     def _is_worth_a_request(self) -> bool:
-        """While another request is under way, a little waits for more; it never waits for a clock."""
+        """While another request is under way, or others come, a little waits for them; never for a clock."""
         if not self._at_hand:
             return False
         is_all = self._at_hand[-1].batch.id == self._newest
-        return not (self._sending and is_all and self._at_hand_bytes < self.settings.join_bytes)
+        if not is_all or self._at_hand_bytes >= self.settings.join_bytes:
+            return True
+        return not (self._sending or self._is_more_coming())
+
+    def look_again(self) -> None:
+        """What was on its way has come, or was refused."""
+        if self._at_hand:
+            self._arrived.set()
 
     def _pop(self) -> _Load:
         load = self._at_hand.popleft()

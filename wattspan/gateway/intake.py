@@ -57,12 +57,22 @@ class Intake:
     """Takes requests on the event loop and hands on windows of them."""
 
     def __init__(
-        self, enrichment: Enrichment, retry_after_s: float, on_window: Callable[[list[Group]], None]
+        self,
+        enrichment: Enrichment,
+        retry_after_s: float,
+        on_window: Callable[[list[Group]], None],
+        on_told: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_window` is called on the thread with each window, and may block; `done` ends a window."""
+        """`on_window` is called on the thread with each window, and may block; `done` ends a window.
+
+        `on_told` is called on the event loop whenever clients were told something.
+        """
         self.enrichment = enrichment
+        self.waiting = 0
+        """Requests whose clients wait; for the event loop to read."""
         self._retry_after_s = retry_after_s
         self._on_window = on_window
+        self._on_told = on_told
         self._loop = asyncio.get_running_loop()
         self._pending: deque[Pending] = deque()
         self._pending_bytes = 0
@@ -86,6 +96,7 @@ class Intake:
             self._pending.append(pending)
             self._pending_bytes += len(body)
             self._arrived.notify()
+        self.waiting += 1
         return await pending.answer
 
     def done(self) -> None:
@@ -97,16 +108,20 @@ class Intake:
     def answer(
         self, answers: Iterable[tuple[Pending, Answer]], before: Callable[[], None] | None = None
     ) -> None:
-        """Tell clients, from any thread; `before` is called on the event loop first."""
+        """As `tell`, from any thread."""
+        self._loop.call_soon_threadsafe(self.tell, list(answers), before)
 
-        def tell() -> None:
-            if before is not None:
-                before()
-            for pending, answer in answers:
-                if not pending.answer.done():
-                    pending.answer.set_result(answer)
-
-        self._loop.call_soon_threadsafe(tell)
+    def tell(
+        self, answers: Sequence[tuple[Pending, Answer]], before: Callable[[], None] | None = None
+    ) -> None:
+        """Tell clients; `before` is called first."""
+        self.waiting -= len(answers)
+        if before is not None:
+            before()
+        for pending, answer in answers:
+            if not pending.answer.done():
+                pending.answer.set_result(answer)
+        self._on_told()
 
     async def close(self) -> None:
         """Finish what was taken in, and stop."""

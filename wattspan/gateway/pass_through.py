@@ -124,8 +124,7 @@ class PassThrough:
             if isinstance(answer, RefusalError) and answer.retry_after_s is not None:
                 # What is sent again must not be taken for a copy of itself.
                 self.enrichment.forget()
-            if not pending.answer.done():
-                pending.answer.set_result(answer)
+            self._intake.tell([(pending, answer)])
 
     def _answer(self, pending: Pending, names: Sequence[str], outcomes: Sequence[Outcome]) -> Answer:
         for name, outcome in zip(names, outcomes, strict=True):

@@ -49,10 +49,14 @@ class Pipeline:
         batch_bytes: int,
         retry_after_s: float,
         on_kept: Callable[[Sequence[Kept]], None],
+        on_told: Callable[[], None],
     ) -> None:
-        """`on_kept` is called on the event loop with durable batches, before their clients are told."""
+        """`on_kept` is called on the event loop with durable batches, before their clients are told.
+
+        `on_told` is called there after that, and after clients were refused.
+        """
         self._spool = spool
-        self._intake = Intake(enrichment, retry_after_s, self._prepare)
+        self._intake = Intake(enrichment, retry_after_s, self._prepare, on_told)
         self._batch_bytes = batch_bytes
         self._retry_after_s = retry_after_s
         self._on_kept = on_kept
@@ -70,6 +74,11 @@ class Pipeline:
     @enrichment.setter
     def enrichment(self, enrichment: Enrichment) -> None:
         self._intake.enrichment = enrichment
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether requests are on their way to the disk; for the event loop to read."""
+        return self._intake.waiting > 0
 
     def start(self) -> None:
         """Begin to work."""

@@ -190,7 +190,8 @@ class DestinationSection(Section):
     )
     join_bytes: Annotated[int, Field(ge=0)] = Field(
         default=128 * 1024,
-        description="While a request is under way, fewer waiting bytes than this wait for it to be answered.",
+        description="Fewer waiting bytes than this wait for what is on its way to the disk or to the "
+        "destination.",
     )
     retry: RetrySection = RetrySection()
     quota_bytes: Bytes = Field(
