@@ -12,9 +12,11 @@ from wattspan.disclosure.book import Book, Published
 from wattspan.disclosure.cells import RequestCount
 from wattspan.disclosure.comparison import Previous
 from wattspan.disclosure.figure import Sealed
+from wattspan.disclosure.folder import TABLES
 from wattspan.disclosure.keys import SigningKey
 from wattspan.disclosure.prepare import content_of, replacing
 from wattspan.disclosure.subject import Change, Feature, Issuer, Period
+from wattspan.disclosure.tables import FactorTables
 from wattspan.methodology import Edition
 
 DAYS = 30
@@ -53,8 +55,8 @@ def write_book(folder: Path) -> None:
     first = book.publish(summer, old, key, NOW, environment="python 3.11\n", previous=_previous(book, spring))
     better = replacing(subject(2, method=method), book, first, "estimate-revision", "late calls came in")
     book.publish(
-        better, new, key, NOW, environment="python 3.11\n",
-        previous=_previous(book, first), supersedes=first.id,
+        better, new, key, NOW, environment="python 3.11\n", previous=_previous(book, first),
+        extra={TABLES: FactorTables(Edition.load()).of(new)}, supersedes=first.id,
     )  # fmt: skip
     hostile = subject(
         feature=Feature("hostile", EVIL, EVIL, EVIL), issuer=Issuer("saas.example", EVIL), method=method

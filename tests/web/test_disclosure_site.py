@@ -110,10 +110,16 @@ def test_a_day_shows_its_sealed_rows_and_its_neighbours(site: str, book: Path) -
     assert get(at(site, SECOND, "/days/..%2f..%2fledger.jsonl"))[0] == 404
 
 
-def test_the_sources_of_a_model_that_the_edition_knows_are_named(site: str) -> None:
+def test_the_sources_of_a_model_that_the_edition_knows_are_named(site: str, book: Path) -> None:
     text = get(at(site, SECOND))[2]
     assert "<h3>openai/gpt-4o-mini" in text
     assert "checked 2026-11" in text
+    sealed = json.loads((Book(book).folder(SECOND) / "methodology/tables.json").read_bytes())["files"]
+    assert {"hosts.json", "mpl/models.json", "spreads.json"} <= {table["path"] for table in sealed}
+    plain = html.unescape(text)
+    for table in sealed:
+        assert f"<code>sha256:{table['sha256']}</code>" in plain, table["path"]
+        assert table["text"] in plain, table["path"]
     assert 'href="/methodology/2026.11"' in text
     status, _, edition = get(f"{site}/methodology/2026.11")
     assert status == 200

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from wattspan.disclosure import canonical
 from wattspan.disclosure.cells import WEIGHT_UNITS
 from wattspan.disclosure.coefficients import Vector
 from wattspan.disclosure.figure import Figure, Part, Sealed, parts_of_days, reckon
-from wattspan.disclosure.folder import read_content
+from wattspan.disclosure.folder import COMPARATIVE, TABLES, FolderError, read_content
 from wattspan.disclosure.numbers import exactly
 from wattspan.disclosure.subject import Subject
 from wattspan.methodology import Edition, EditionError
@@ -54,6 +55,16 @@ class ModelSources(NamedTuple):
     """Rows of the measurements behind it."""
 
 
+class SourceTable(NamedTuple):
+    """Lines of one table of the edition, as they were sealed beside the figure."""
+
+    path: str
+    sha256: str
+    """Of the whole table in the edition."""
+    licence: str
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Chain:
     """A disclosure from its figure to its rows."""
@@ -63,6 +74,10 @@ class Chain:
     figure: Figure
     days: tuple[Part, ...]
     """The figure's parts with each day apart."""
+    tables: tuple[SourceTable, ...]
+    """Source rows of the coefficients; () in a folder that was sealed without them."""
+    comparative: Mapping[str, Any] | None
+    """`comparative.json`: the period before under both methodologies, where they differ."""
 
     def by_source(self) -> list[Sum]:
         """By model, provider, region, zone, evidence, grid source and coefficients; the most carbon first."""
@@ -134,7 +149,24 @@ def chain(files: Mapping[str, bytes]) -> Chain:
     """The chain of a sealed folder. Raises FolderError, CellsError, NoFigureError or CanonicalError."""
     content, _ = read_content(files)
     sealed, feature = content.sealed, content.subject.feature.key
-    return Chain(content.subject, sealed, reckon(sealed, feature), parts_of_days(sealed, feature))
+    return Chain(
+        content.subject,
+        sealed,
+        reckon(sealed, feature),
+        parts_of_days(sealed, feature),
+        _tables(files),
+        canonical.read(files[COMPARATIVE], COMPARATIVE) if COMPARATIVE in files else None,
+    )
+
+
+def _tables(files: Mapping[str, bytes]) -> tuple[SourceTable, ...]:
+    if TABLES not in files:
+        return ()
+    try:
+        found = canonical.read(files[TABLES], TABLES)["files"]
+        return tuple(SourceTable(*(str(table[name]) for name in SourceTable._fields)) for table in found)
+    except (KeyError, TypeError) as error:
+        raise FolderError(f"{TABLES}: not a list of tables: {error}") from error
 
 
 def _sum(key: tuple[str, ...], parts: list[Part], whole_g: Decimal) -> Sum:

@@ -91,6 +91,9 @@ def show_page(
             for name, vector in vectors.items()
         ],
         "models": models,
+        "tables": chain.tables,
+        "comparative": chain.comparative,
+        "sums": document.bridge.get("sums", []) if document.bridge else [],
         "edition": columns["methodology"]["edition"],
         "edition_name": columns["methodology"]["edition"].partition(" ")[0],
         "problems": list(problems),

@@ -39,6 +39,7 @@ CAUSE_NAMES: Final[Mapping[str, str]] = {
     "pue": "PUE",
     "grid": "grid",
     "embodied": "hardware",
+    "boundary": "boundary",
 }
 
 
