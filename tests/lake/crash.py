@@ -1,6 +1,7 @@
 """Kill the lake's writer with SIGKILL at random moments while it writes, seals, rejoins and compacts.
 
-By hand: `python -m tests.lake.crash 100 [SEED]`. The test suite does a few rounds. Nothing acknowledged may
+By hand: `python -m tests.lake.crash 100 [SEED [SECONDS]]`, SECONDS being the longest that a writer lives, of
+which a busy machine needs more to write anything. The test suite does a few rounds. Nothing acknowledged may
 be lost, nothing may be there twice, and a reader beside it may see neither an error nor fewer spans than
 before.
 """
@@ -139,8 +140,8 @@ class Outcome:
     findings: list[str]
 
 
-def crash(folder: Path, rounds: int, seed: int) -> Outcome:
-    """So many rounds; what became of the spans."""
+def crash(folder: Path, rounds: int, seed: int, longest_s: float = 1.2) -> Outcome:
+    """So many rounds, each of up to `longest_s`; what became of the spans."""
     choose = random.Random(seed)
     lake, log = folder / "lake", folder / "acknowledged"
     reader, stop = Reader(lake), threading.Event()
@@ -156,7 +157,7 @@ def crash(folder: Path, rounds: int, seed: int) -> Outcome:
             writer_pid = int(nursery.stdout.readline())
             while not log.exists() or log.stat().st_size == before:
                 time.sleep(0.002)
-            time.sleep(choose.uniform(0.0, 1.2))
+            time.sleep(choose.uniform(0.0, longest_s))
             os.kill(writer_pid, signal.SIGKILL)
             assert nursery.stdout.readline() == f"{signal.SIGKILL.value}\n", "the writer ended by itself"
         nursery.stdin.close()
@@ -198,4 +199,5 @@ if __name__ == "__main__":
         fork(Path(sys.argv[2]), Path(sys.argv[3]))
         sys.exit()
     with tempfile.TemporaryDirectory() as directory:
-        print(crash(Path(directory), int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1))
+        given = [int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1]
+        print(crash(Path(directory), *given, *map(float, sys.argv[3:])))
