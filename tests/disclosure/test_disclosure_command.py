@@ -182,7 +182,7 @@ def test_a_changed_digit_is_found_by_both_checks(desk: Path) -> None:
         (("disclosure", "as-of", "yesterday"), "is not an ISO day"),
         (("disclosure", "fill", "form.xlsx"), "fill needs --map MAP.yaml and -o OUT"),
         (("disclosure", "fill", "form.xlsx", "--suggest"), "form.xlsx cannot be read"),
-        (("disclosure", "crosswalk", "--target", "moon"), "allowed: esrs_set1, esrs_revised, vsme, cdp, sci"),
+        (("disclosure", "crosswalk", "--target", "moon"), "allowed: esrs_set1, esrs_revised, vsme, cdp"),
         (("disclosure", "supersede", "summary@7", "--lake", "lake", "--reason", "x"), "not in the ledger"),
     ],
 )
