@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
@@ -25,9 +27,9 @@ def put(place: str, value: Any) -> Change:
 
     def change(footprint: dict[str, Any]) -> None:
         node: Any = footprint
-        *path, last = place.split(".")
+        *path, last = (int(part) if part.isdecimal() else part for part in place.split("."))
         for part in path:
-            node = node[int(part)] if part.isdecimal() else node[part]
+            node = node[part]
         node[last] = value
 
     return change
@@ -317,6 +319,34 @@ def test_our_extension_agrees_with_the_footprint(
 )
 def test_what_is_no_footprint_at_all_is_told_and_not_traced(content: Any) -> None:
     assert faults(content)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["-1", "1e999", "AR6"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_whatever_stands_in_a_field_is_told_and_not_traced(ours: dict[str, Any], data: st.DataObject) -> None:
+    def places(node: Any, at: str = "") -> list[str]:
+        inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+        return [p for key, value in inner for p in (f"{at}{key}", *places(value, f"{at}{key}."))]
+
+    place = data.draw(st.sampled_from(places(ours)))
+    value = data.draw(JSON)
+    found = changed(ours, put(place, value))
+    if found != ours:
+        for fault in faults(found):
+            assert fault.field
+            assert fault.why
 
 
 def test_a_huge_exponent_is_no_figure(good: dict[str, Any]) -> None:

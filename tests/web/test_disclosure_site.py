@@ -25,6 +25,8 @@ from wattspan.disclosure.crosswalk import placed
 from wattspan.disclosure.evidence import chain
 from wattspan.disclosure.folder import read_files
 from wattspan.disclosure.numbers import shown
+from wattspan.disclosure.pact import Terms, faults
+from wattspan.disclosure.pact.rendering import written as pact_file
 from wattspan.disclosure.render.published import RENDERINGS, document_of
 from wattspan.web.disclosure_site import Pace, TooOftenError
 
@@ -142,6 +144,9 @@ def test_each_rendering_is_the_one_of_the_terminal(site: str, book: Path) -> Non
         body(at(site, SECOND, "/files/disclosure.json"))[1]
         == (Book(book).folder(SECOND) / "disclosure.json").read_bytes()
     )
+    footprint = body(at(site, SECOND, "/files/pact.json"))[1]
+    assert footprint == pact_file(Book(book), Book(book).get(SECOND), Terms())
+    assert faults(json.loads(footprint)) == []
     assert get(at(site, SECOND, "/files/manifest.json"))[0] == 404
 
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from wattspan.cli.console import BAD_INPUT, console, errors, fail
-from wattspan.config import ConfigError
+from wattspan.cli.console import BAD_INPUT, console, errors, fail, plain_table, print_whole
 
 if TYPE_CHECKING:
     from wattspan.disclosure.pact.clients import Credentials
-    from wattspan.disclosure.pact.settings import PactConfig
-    from wattspan.disclosure.pact.state import State
     from wattspan.web.pact.server import Running
 
 app = typer.Typer(help="WBCSD PACT v3: check footprints, and hand them out.", no_args_is_help=True)
@@ -39,22 +34,14 @@ def check(
 
     Exit status: 0 nothing is wrong, 1 something is (each field is named), 2 wrong usage.
     """
-    with _installed():
-        from wattspan.disclosure.pact.rules import faults, set_faults
-    wrong = count = 0
-    for path in files:
-        footprints = _read(path)
-        count += len(footprints)
-        for index, footprint in enumerate(footprints):
-            where = f"{path}" if len(footprints) == 1 else f"{path}, footprint {index}"
-            found = faults(footprint)
-            wrong += len(found)
-            for fault in found:
-                errors.print(f"{where}: {fault.field} {fault.why}", markup=False, style="red", soft_wrap=True)
-        if all(isinstance(footprint, dict) and "id" in footprint for footprint in footprints):
-            for fault in set_faults(footprints):
-                wrong += 1
-                errors.print(f"{path}: {fault.field} {fault.why}", markup=False, style="red", soft_wrap=True)
+    with _module() as module:
+        wrong, count = False, 0
+        for path in files:
+            footprints = _read(path)
+            count += len(footprints)
+            for line in module.found_faults(str(path), footprints):
+                wrong = True
+                errors.print(line, markup=False, style="red", soft_wrap=True)
     if wrong:
         raise typer.Exit(BAD_INPUT)
     console.print(f"{count} {'footprint' if count == 1 else 'footprints'}, nothing wrong")
@@ -73,11 +60,14 @@ def serve(
     import asyncio
     import logging
 
-    with _installed():
+    with _module() as module:
+        settings = module.config_of(config)
+    try:
         from wattspan.disclosure.ledger import LedgerError
         from wattspan.disclosure.pact.state import StateError
         from wattspan.web.pact.server import serve_pact
-    settings = _config(config)
+    except ModuleNotFoundError as error:
+        fail(f"wattspan pact serve needs {error.name}; install wattspan[disclosure,web]")
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(message)s"
     )
@@ -92,9 +82,7 @@ def serve(
 
     try:
         asyncio.run(serve_pact(settings, on_ready=ready))
-    except StateError as error:
-        fail(str(error), BAD_INPUT)
-    except LedgerError as error:
+    except (LedgerError, StateError) as error:
         fail(str(error), BAD_INPUT)
     except OSError as error:
         listen = settings.pact.listen
@@ -104,7 +92,7 @@ def serve(
 @app.command("openapi")
 def print_openapi() -> None:
     """Print the OpenAPI document of the API that `serve` serves."""
-    with _installed():
+    with _module():
         from wattspan.disclosure.pact.openapi import openapi
     typer.echo(json.dumps(openapi(), indent=1, ensure_ascii=False))
 
@@ -112,43 +100,26 @@ def print_openapi() -> None:
 @app.command("events")
 def list_events(config: ConfigFile = None, as_json: Json = False) -> None:
     """Events that came from clients, and those on their way to recipients."""
-    with _state(config) as (state, settings):
-        from wattspan.disclosure.pact.departures import Departures
-
-        arrivals = [
-            dict(row)
-            for row in state.rows("SELECT client, type, event, arrived_at FROM arrivals ORDER BY rowid")
-        ]
-        departures = [
-            {
-                "recipient": departure.recipient,
-                "type": departure.type,
-                "state": departure.state,
-                "tries": departure.tries,
-                "last_error": departure.last_error,
-                "created_at": _utc(departure.created_at),
-                "next_at": _utc(departure.next_at) if departure.state == "waiting" else None,
-            }
-            for departure in Departures(state, settings.pact.retry).all()
-        ]
+    with _module() as module:
+        found: dict[str, list[dict[str, Any]]] = module.events(config)
     if as_json:
-        typer.echo(json.dumps({"arrivals": arrivals, "departures": departures}, indent=2))
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
-    table = Table("came from", "type", "at")
-    for row in arrivals:
-        table.add_row(row["client"], row["type"].split(".")[-2], row["arrived_at"])
-    console.print(table)
-    table = Table("goes to", "type", "state", "tries", "last error", "next")
-    for one in departures:
-        table.add_row(
-            str(one["recipient"]),
-            str(one["type"]).split(".")[-2],
-            str(one["state"]),
-            str(one["tries"]),
-            str(one["last_error"]),
-            str(one["next_at"] or ""),
+    came = plain_table("came from", "type", "at")
+    for row in found["arrivals"]:
+        came.add_row(row["client"], _short(row["type"]), row["arrived_at"])
+    goes = plain_table("goes to", "type", "state", "tries", "next", "last error")
+    for row in found["departures"]:
+        goes.add_row(
+            row["recipient"],
+            _short(row["type"]),
+            row["state"],
+            str(row["tries"]),
+            row["next_at"] or "",
+            row["last_error"],
         )
-    console.print(table)
+    print_whole(came)
+    print_whole(goes)
 
 
 @client.command("add")
@@ -163,88 +134,59 @@ def add_client(
     config: ConfigFile = None,
 ) -> None:
     """Let a client in. Its secret is printed once, and kept as a hash."""
-    with _state(config) as (state, _):
-        from wattspan.disclosure.pact.clients import Clients
-
-        _print_secret(Clients(state).add(name, feature or [], dt.datetime.now(dt.UTC)))
+    with _module() as module:
+        _print_secret(module.add(config, name, feature or []))
 
 
 @client.command("renew")
 def renew_client(name: Name, config: ConfigFile = None) -> None:
     """Another secret for a client: the old one and its tokens no longer hold."""
-    with _state(config) as (state, _):
-        from wattspan.disclosure.pact.clients import Clients
-
-        _print_secret(Clients(state).renew(name))
+    with _module() as module:
+        _print_secret(module.renew(config, name))
 
 
 @client.command("remove")
 def remove_client(name: Name, config: ConfigFile = None) -> None:
     """Shut a client out, at once."""
-    with _state(config) as (state, _):
-        from wattspan.disclosure.pact.clients import Clients
-
-        gone = Clients(state).remove(name)
+    with _module() as module:
+        gone = module.remove(config, name)
     console.print(f"{gone.name} ({gone.id}) and its tokens are gone", markup=False)
 
 
 @client.command("list")
 def list_clients(config: ConfigFile = None, as_json: Json = False) -> None:
     """Who may fetch footprints, and of which features."""
-    with _state(config) as (state, _):
-        from wattspan.disclosure.pact.clients import Clients
-
-        found = Clients(state).all()
-    rows = [
-        {
-            "name": one.name,
-            "client_id": one.id,
-            "features": None if one.features is None else sorted(one.features),
-            "created_at": one.created_at,
-        }
-        for one in found
-    ]
+    with _module() as module:
+        found = module.clients(config)
     if as_json:
+        rows = [
+            {
+                "name": one.name,
+                "client_id": one.id,
+                "features": None if one.features is None else sorted(one.features),
+                "created_at": one.created_at,
+            }
+            for one in found
+        ]
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
-    table = Table("name", "client id", "features", "since")
+    table = plain_table("name", "client id", "features", "since")
     for one in found:
         features = "all" if one.features is None else ", ".join(sorted(one.features))
         table.add_row(one.name, one.id, features, one.created_at)
-    console.print(table)
+    print_whole(table)
 
 
 @contextmanager
-def _installed() -> Iterator[None]:
+def _module() -> Iterator[ModuleType]:
+    """What the commands do, loaded; what a user can mend is told in a line."""
     try:
-        yield
+        from wattspan.cli import pacting
     except ModuleNotFoundError as error:
-        fail(f"wattspan pact needs {error.name}; install wattspan[disclosure,web]")
-
-
-def _config(path: Path | None) -> PactConfig:
-    with _installed():
-        from wattspan.disclosure.pact.settings import load_pact_config
+        fail(f"wattspan pact needs {error.name}; install wattspan[disclosure,lake]")
     try:
-        return load_pact_config(path, os.environ)
-    except ConfigError as error:
-        fail(str(error))
-
-
-@contextmanager
-def _state(path: Path | None) -> Iterator[tuple[State, PactConfig]]:
-    """The state of a configuration; what a user can mend is told in a line."""
-    config = _config(path)
-    with _installed():
-        from wattspan.disclosure.pact.clients import ClientError
-        from wattspan.disclosure.pact.state import State, StateError
-    try:
-        state = State(config.pact.state)
-        try:
-            yield state, config
-        finally:
-            state.close()
-    except (StateError, ClientError) as error:
+        yield pacting
+    except pacting.FAULTS as error:
         fail(str(error))
 
 
@@ -254,8 +196,9 @@ def _print_secret(made: Credentials) -> None:
     errors.print("the secret is told this once; hand it over by a safe way", style="yellow")
 
 
-def _utc(moment: float) -> str:
-    return dt.datetime.fromtimestamp(moment, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _short(kind: str) -> str:
+    """The event's name without its family and version."""
+    return kind.split(".")[-2]
 
 
 def _read(path: Path) -> list[Any]:

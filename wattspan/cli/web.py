@@ -35,6 +35,7 @@ def web(
     Exit status: 0 stopped as told, 1 could not begin, 2 wrong usage.
     """
     try:
+        from wattspan.disclosure.pact.terms import terms_of
         from wattspan.web.server import ExposedError, serve_page
     except ModuleNotFoundError as error:
         fail(f"wattspan web needs {error.name}; install wattspan[web]")
@@ -56,6 +57,7 @@ def web(
             serve_page(
                 lake,
                 book=shown,
+                terms=terms_of(section),
                 host=host,
                 port=port,
                 token=token,

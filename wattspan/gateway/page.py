@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from aiohttp import web
 
 from wattspan.gateway.settings import ServeConfig
@@ -18,6 +20,7 @@ def page_of(config: ServeConfig) -> web.Application | None:
     if config.lake.folder is None:
         raise ValueError("web.enabled shows the lake: say where it is under lake.folder")
     # Templates and DuckDB are an extra: only who wants the page loads them.
+    from wattspan.disclosure.pact.terms import terms_of
     from wattspan.web.server import ExposedError, checked_token
     from wattspan.web.site import make_app
 
@@ -28,10 +31,11 @@ def page_of(config: ServeConfig) -> web.Application | None:
         raise ValueError(
             f"web: gateway.telemetry.host {host} can be reached from other machines: give web.token"
         ) from error
-    shown = {"book": config.disclosure.folder} if config.disclosure else {}
+    section = config.disclosure
     return make_app(
         config.lake.folder,
-        **shown,
+        book=section.folder if section else Path("disclosures"),
+        terms=terms_of(section),
         host=host,
         more_hosts=config.web.hosts,
         token=token,

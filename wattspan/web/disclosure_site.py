@@ -21,6 +21,9 @@ from wattspan.disclosure.evidence import Chain, chain
 from wattspan.disclosure.figure import NoFigureError
 from wattspan.disclosure.folder import STATEMENT, FolderError, read_files
 from wattspan.disclosure.ledger import FILE, LedgerError
+from wattspan.disclosure.pact.rendering import PactError
+from wattspan.disclosure.pact.rendering import written as pact_file
+from wattspan.disclosure.pact.terms import Terms
 from wattspan.disclosure.render.published import RENDERINGS, document_of
 from wattspan.web import disclosures
 
@@ -30,7 +33,17 @@ SECONDS_A_CHECK: Final = 2.0
 """How often one more is allowed."""
 KEPT: Final = 8
 """Folders that are held apart in memory."""
-_BROKEN: Final = (LedgerError, FolderError, CanonicalError, CellsError, NoFigureError, BookError)
+_BROKEN: Final = (
+    LedgerError,
+    FolderError,
+    CanonicalError,
+    CellsError,
+    NoFigureError,
+    BookError,
+    PactError,
+)
+PACT: Final = "pact.json"
+"""The footprint of WBCSD PACT."""
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _AT: Final = "/disclosures/{issuer}/{period}/{name}"
 
@@ -73,8 +86,8 @@ class Pace:
 class DisclosureSite:
     """Pages over the book in a folder, which may come later."""
 
-    def __init__(self, folder: Path, templates: Environment) -> None:
-        self.book = Book(folder)
+    def __init__(self, folder: Path, templates: Environment, terms: Terms) -> None:
+        self.book, self._terms = Book(folder), terms
         self.templates = templates
         self.pace = Pace(CHECKS_AT_ONCE, SECONDS_A_CHECK)
         self._seen: OrderedDict[str, Seen] = OrderedDict()
@@ -196,9 +209,11 @@ class DisclosureSite:
         if asked == STATEMENT:
             body = (self.book.folder(published.id) / STATEMENT).read_bytes()
             return f"{stem}.json", "application/json", body
+        if asked == PACT:
+            return f"{stem}.{PACT}", "application/json", pact_file(self.book, published, self._terms)
         rendering = RENDERINGS.get(asked)
         if rendering is None:
-            allowed = ", ".join((*RENDERINGS, STATEMENT, "sealed.zip"))
+            allowed = ", ".join((*RENDERINGS, STATEMENT, PACT, "sealed.zip"))
             raise KeyError(f"there is no file {asked!r} of {published.id}; there are: {allowed}")
         return f"{stem}.{asked}", rendering.content_type, rendering.written(document_of(self.book, published))
 

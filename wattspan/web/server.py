@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from wattspan.disclosure.pact.terms import Terms
 from wattspan.web.guard import is_loopback
 from wattspan.web.site import make_app
 
@@ -32,6 +33,7 @@ async def serve_page(
     folder: Path,
     *,
     book: Path = Path("disclosures"),
+    terms: Terms | None = None,
     host: str = "127.0.0.1",
     port: int = 0,
     token: str | None = None,
@@ -42,7 +44,8 @@ async def serve_page(
 
     Raises ExposedError, OSError.
     """
-    app = make_app(folder, book=book, host=host, more_hosts=more_hosts, token=checked_token(host, token))
+    allowed = checked_token(host, token)
+    app = make_app(folder, book=book, terms=terms, host=host, more_hosts=more_hosts, token=allowed)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
     await runner.setup()
     try:

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
+from wattspan.disclosure.pact.terms import Terms
 from wattspan.lake.disk import LakeError
 from wattspan.lake.reader import Snapshot, open_snapshot
 from wattspan.methodology import EditionError
@@ -228,6 +229,7 @@ def make_app(
     folder: Path,
     *,
     book: Path = Path("disclosures"),
+    terms: Terms | None = None,
     host: str = "127.0.0.1",
     more_hosts: tuple[str, ...] = (),
     token: str | None = None,
@@ -235,12 +237,12 @@ def make_app(
 ) -> web.Application:
     """The page over the lake in `folder`, for a server bound to `host`. The lake may come later.
 
-    `book`: folder of the disclosures, which may come later too. `open_paths`: handlers of others on the same
-    port, which the guard lets be.
+    `book`: folder of the disclosures, which may come later too; `terms`: of their footprints, the defaults
+    where None. `open_paths`: handlers of others on the same port, which the guard lets be.
     """
     app = web.Application(middlewares=[guard(allowed_hosts(host, more_hosts), token, open_paths)])
     app[FOLDER] = folder
     site = Site(folder)
     app.add_routes(site.routes())
-    app.add_routes(DisclosureSite(book, site.templates).routes())
+    app.add_routes(DisclosureSite(book, site.templates, terms or Terms()).routes())
     return app

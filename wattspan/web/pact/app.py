@@ -24,7 +24,7 @@ from wattspan.disclosure.pact import events
 from wattspan.disclosure.pact.catalogue import Catalogue, CursorError, Entry
 from wattspan.disclosure.pact.clients import Client, Clients
 from wattspan.disclosure.pact.criteria import CriteriaError, criteria
-from wattspan.disclosure.pact.departures import Departures
+from wattspan.disclosure.pact.departures import REMEMBERED_S, Departures
 from wattspan.disclosure.pact.extension import extension_schema_text
 from wattspan.disclosure.pact.grammar import written_time
 from wattspan.disclosure.pact.openapi import openapi
@@ -241,9 +241,10 @@ class PactApi:
         return recipient
 
     def _keep(self, client: Client, event: events.Event, recipient: RecipientSection | None) -> bool:
-        """Write an event down, with the answer to it; False where it came before."""
+        """Write an event down, with the answer to it; False where it came before. Old ones are forgotten."""
         now = self._now()
         with self._state.change() as db:
+            db.execute("DELETE FROM arrivals WHERE arrived_at < ?", (_written(now - REMEMBERED_S),))
             row = (client.id, event.source, event.id, event.type, json.dumps(event.data), _written(now))
             if not db.execute("INSERT OR IGNORE INTO arrivals VALUES (?, ?, ?, ?, ?, ?)", row).rowcount:
                 return False
