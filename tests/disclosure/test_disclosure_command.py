@@ -170,6 +170,19 @@ def test_a_changed_digit_is_found_by_both_checks(desk: Path) -> None:
     found = run("disclosure", "reproduce", "summary@1")
     assert found.exit_code == 1
     assert "columns.energy_kwh.exact: sealed" in lines(found)
+    # nothing of it leaves the house
+    Path("form.csv").write_text("Product,kg\nTS-1,\n")
+    Path("map.yaml").write_text("match: {column: Product}\ncolumns: {kg: ghg_location}\n")
+    for arguments in (
+        ("show", "summary@1", "--cite"),
+        ("show", "summary@1", "--render", "pdf", "--out", "out.pdf"),
+        ("fill", "form.csv", "--map", "map.yaml", "--out", "filled.csv"),
+    ):
+        refused = run("disclosure", *arguments)
+        assert refused.exit_code == 2
+        assert "is not as it was signed: disclosure.json was changed" in lines(refused)
+    assert not Path("out.pdf").exists()
+    assert not Path("filled.csv").exists()
 
 
 @pytest.mark.parametrize(

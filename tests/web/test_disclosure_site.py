@@ -194,6 +194,12 @@ def test_a_byte_that_was_changed_is_told_at_once_and_by_each_check(
         assert "not as it was signed" not in get(at(site, SECOND))[2]
         path.write_bytes(path.read_bytes().replace(exact.encode(), exact[:-1].encode() + b"1"))
         assert "This folder is not as it was signed." in get(at(site, SECOND))[2]
+        assert get(f"{site}/disclosures")[2].count("not as signed") == 1
+        for kind in RENDERINGS:
+            status, _, refused = get(at(site, SECOND, f"/files/{kind}"))
+            assert status == 503, kind
+            assert "is not as it was signed" in refused
+        assert body(at(site, SECOND, "/files/sealed.zip"))[1].startswith(b"PK")
         said = json.loads(get(f"{site}/api/disclosures/{SECOND}/verify")[2])
         assert [check["problems"] for check in said["checks"] if check["problems"]] == [
             ["disclosure.json was changed: its SHA-256 is not the manifest's"]

@@ -165,7 +165,10 @@ def show(
         bool, typer.Option("--sci", help="With the SCI score and what its specification wants told.")
     ] = False,
 ) -> None:
-    """The 23 columns of a disclosure, its citation, or a rendering of it."""
+    """The 23 columns of a disclosure, its citation, or a rendering of it.
+
+    What is not as it was signed is neither cited nor rendered.
+    """
     with opened(config, book) as desk:
         published = desk.book.get(disclosure_id)
         document = desk.document(published)
@@ -179,6 +182,7 @@ def show(
         ending = "pact.json" if render == "pact" else render
         target = out or Path(f"{published.id.replace('/', '_')}.{ending}")
         with opened(config, book) as desk:
+            desk.book.must_be_whole(published.id)
             data = desk.pact(published) if render == "pact" else RENDERINGS[render].written(document)
         try:
             target.write_bytes(data)
@@ -186,6 +190,8 @@ def show(
             fail(f"{target} cannot be written: {error.strerror}")
         console.print(f"wrote {target}", markup=False)
     elif cite:
+        with opened(config, book) as desk:
+            desk.book.must_be_whole(published.id)
         typer.echo(document.citation(_now().date()))
     elif as_json:
         asked = {"sci": document.sci} if document.sci else {}
@@ -306,7 +312,9 @@ def fill(
             fail("fill needs --map MAP.yaml and -o OUT; `--suggest` writes a map to begin with")
         with opened(config, book) as desk:
             documents = [desk.document(published) for published in desk.book.published()]
-        outcome, lost, written = filling.filled(questionnaire, map_file, out, documents)
+            outcome, lost, written = filling.filled(
+                questionnaire, map_file, out, documents, desk.book.must_be_whole
+            )
     except filling.QuestionnaireError as error:
         fail(str(error))
     except OSError as error:

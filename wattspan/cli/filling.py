@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,17 @@ def suggested(questionnaire: Path, sheet: str, header_row: int) -> str:
 
 
 def filled(
-    questionnaire: Path, map_file: Path, out: Path, documents: Iterable[Document]
+    questionnaire: Path,
+    map_file: Path,
+    out: Path,
+    documents: Iterable[Document],
+    must_be_whole: Callable[[str], None],
 ) -> tuple[Outcome, list[str], list[Path]]:
-    """Fill it; also what could not be kept of it, and the files written. Raises QuestionnaireError."""
+    """Fill it; also what could not be kept of it, and the files written.
+
+    `must_be_whole` is asked of each disclosure that is quoted, before anything is written. Raises
+    QuestionnaireError, and what that raises.
+    """
     if out.resolve() == questionnaire.resolve():
         raise QuestionnaireError(
             f"{out} is the questionnaire itself; give another name, so that it stays as it came"
@@ -41,6 +49,8 @@ def filled(
     asked = read_map(text, map_file.name)
     sheet = open_sheet(questionnaire, asked)
     outcome = fill(sheet, asked, list(documents), map_file.name)
+    for used in sorted({one.disclosure for one in outcome.filled}):
+        must_be_whole(used)
     written = [_write(out, sheet.saved())]
     if not sheet.can_note:
         written.append(_write(out.with_name(f"{out.stem}.notes.csv"), _notes(outcome)))

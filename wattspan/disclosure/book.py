@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -262,6 +263,26 @@ class Book:
         sealed = len(files.keys() - {MANIFEST, SIGNATURE})
         made.append(Check(f"{sealed} files are as the manifest says, and no others", _file_problems(files)))
         return [*made, *self._seal_checks(published, files)]
+
+    def must_be_whole(self, disclosure_id: str) -> None:
+        """Raise BookError where `verify` finds a fault: nothing is to be quoted from such a folder."""
+        if problems := self.verify(disclosure_id):
+            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+            raise BookError(
+                f"{disclosure_id} is not as it was signed: {problems[0]}{more}; nothing of it is handed out: "
+                "bring the folder back from a copy"
+            )
+
+    def has_its_statement(self, published: Published) -> bool:
+        """Whether `disclosure.json` is what its ledger line stands for; nothing else is looked at."""
+        folder = self.folder(published.id)
+        try:
+            manifest, statement = ((folder / name).read_bytes() for name in (MANIFEST, STATEMENT))
+            listed = {entry["path"]: entry["sha256"] for entry in json.loads(manifest)["files"]}
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        is_named = canonical.sha256(manifest) == published.manifest_sha256
+        return is_named and canonical.sha256(statement) == listed.get(STATEMENT)
 
     def reproduce(self, disclosure_id: str) -> list[str]:
         """What differs when the figures are reckoned again from the sealed inputs; [] where no digit does."""

@@ -215,6 +215,7 @@ class DisclosureSite:
         if rendering is None:
             allowed = ", ".join((*RENDERINGS, STATEMENT, PACT, "sealed.zip"))
             raise KeyError(f"there is no file {asked!r} of {published.id}; there are: {allowed}")
+        self.book.must_be_whole(published.id)
         return f"{stem}.{asked}", rendering.content_type, rendering.written(document_of(self.book, published))
 
     def _sealed(self, published: Published) -> bytes:

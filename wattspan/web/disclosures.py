@@ -43,6 +43,7 @@ def list_page(book: Book) -> dict[str, Any]:
                 "high": document.columns["ghg_high95"]["value"],
                 "energy": document.columns["energy_kwh"]["value"],
                 "status": published.status,
+                "is_broken": not book.has_its_statement(published),
                 "published": published.entry.recorded_at[:10],
             }
             for published, document in known
