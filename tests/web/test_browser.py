@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.web.published_book import HOSTILE, SECOND
-from tests.web.site_thread import EVIL, EVIL_TRACE, served
+from tests.web.site_thread import CAPTURES, EVIL, EVIL_TRACE, evil_request, served
+from tests.web.test_kinds_chooser import write_kind
 from wattspan.lake.reader import open_snapshot
 from wattspan.views.flame import flame
 from wattspan.views.flame_source import draw_trace
@@ -236,6 +237,26 @@ def test_a_disclosure_is_verified_and_reproduced_from_the_keyboard(
     assert visit.wrong == []
     assert visit.outside == []
     visit.context.close()
+
+
+def test_a_kind_of_figures_is_chosen_and_kept_in_the_address(visit: Visit, tmp_path: Path) -> None:
+    captures = [path.read_bytes() for path in sorted(CAPTURES.glob("*.binpb"))]
+    write_kind(tmp_path / "mixed", captures, "lifecycle")
+    write_kind(tmp_path / "mixed", [evil_request()], "direct")
+    with served(tmp_path / "mixed") as site:
+        page = visit.page
+        for path, drawn in (("/", ".chart-time[data-state=drawn]"), ("/flame", ".flame[data-state=drawn]")):
+            page.goto(site + path)
+            page.wait_for_selector(drawn)
+            chooser = page.get_by_label("figures by")
+            assert chooser.locator("option").all_inner_texts()[0].endswith("lifecycle")
+            chooser.select_option(index=1)
+            page.get_by_role("button", name="show").click()
+            page.wait_for_url("**kind=*")
+            page.wait_for_selector(drawn)
+            assert ".average.direct" in page.url
+            assert page.get_by_label("figures by").locator("option:checked").inner_text().endswith("direct")
+    assert visit.wrong == []
 
 
 def test_nothing_from_a_disclosure_runs_or_is_html(visit: Visit, site: str) -> None:

@@ -20,7 +20,7 @@ from wattspan.lake.writer import LakeWriter
 from wattspan.views.kinds import Kind, kind_of
 
 
-def _write(folder: Path, bodies: list[bytes], factor_type: str) -> None:
+def write_kind(folder: Path, bodies: list[bytes], factor_type: str) -> None:
     sealer = Sealer(Estimator(factor_type=factor_type), FeatureRules(), 1.0)
     source = SpanSource()
     with LakeWriter(folder, sealer) as writer:
@@ -31,8 +31,8 @@ def _write(folder: Path, bodies: list[bytes], factor_type: str) -> None:
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mixed")
-    _write(folder, [path.read_bytes() for path in sorted(CAPTURES.glob("*.binpb"))], "lifecycle")
-    _write(folder, [evil_request()], "direct")
+    write_kind(folder, [path.read_bytes() for path in sorted(CAPTURES.glob("*.binpb"))], "lifecycle")
+    write_kind(folder, [evil_request()], "direct")
     return folder
 
 

@@ -105,7 +105,8 @@ def report(columns: Mapping[str, Any], tokens: Tokens | None = None) -> dict[str
             "evidence_percent": dict(columns["evidence_tier"]),
         },
         "unit_conversions": list(CONVERSIONS),
-        "excluded": "market-based measures and offsets; training (provider boundary, SCI for AI)",
+        "excluded": "market-based measures and offsets; training (provider boundary, SCI for AI); disposal "
+        "of the hardware (not estimated: M is its manufacture)",
     }
     if tokens is not None:
         made["tokens_per_inference"] = {"input": shown(tokens.input), "output": shown(tokens.output)}
