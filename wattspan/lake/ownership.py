@@ -8,6 +8,7 @@ import numpy as np
 
 from wattspan.calls import CallBatch
 from wattspan.lake.rows import Flags, Hashes, Ints, SpanRows
+from wattspan.lake.tree import trace_keys
 from wattspan.otlp.dialects import AGGREGATE
 from wattspan.otlp.owners import Spans, decide_among
 
@@ -59,11 +60,9 @@ def own(rows: SpanRows) -> tuple[CallBatch, Flags, Hashes]:
 def _are_alone(rows: SpanRows) -> bool:
     """No trace has a second call, and no span restates others: each call is its own owner.
 
-    Logs of calls are like that. Told quickly where traces are in the order of their ids, as sealed rows are.
+    Logs of calls are like that.
     """
     if (rows.role == AGGREGATE).any():
         return False
-    halves = rows.trace_id[rows.call_rows].view(">u8").astype(np.uint64)
-    high, low = halves[:, 0], halves[:, 1]
-    ascends = (high[1:] > high[:-1]) | ((high[1:] == high[:-1]) & (low[1:] > low[:-1]))
-    return bool(ascends.all())
+    keys = np.sort(trace_keys(rows.trace_id[rows.call_rows]))
+    return bool((keys[1:] != keys[:-1]).all())
