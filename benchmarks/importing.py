@@ -1,4 +1,4 @@
-"""A Parquet log of calls: read as spans, estimated, into a sealed lake; DuckDB copying the same file beside.
+"""A Parquet log of calls: backfilled, read as spans, into a sealed lake; DuckDB copying the same file beside.
 
 One core: processor seconds of the process, best of RUNS.
 """
@@ -19,6 +19,8 @@ import pyarrow.parquet as pq
 from benchmarks.memory import largest_mib
 from wattspan.config import load_config
 from wattspan.lake.ownership import own
+from wattspan.lake.sources.backfill import backfill
+from wattspan.lake.sources.call_log import CallLog
 from wattspan.lake.sources.column_map import ColumnMap
 from wattspan.lake.sources.files import FileReader, TableOptions
 from wattspan.lake.spans import SpanSource
@@ -69,8 +71,12 @@ def main() -> None:
             connection.execute("SET threads = 1")
             connection.execute(f"COPY (FROM '{log}') TO '{folder / 'copy.parquet'}' (FORMAT parquet)")
 
+        def fill() -> None:
+            backfill(CallLog(COLUMNS, "", "", _refuse), log, folder / "filled.parquet", estimator)
+
         rival = _rate(copy)
         for name, run in (
+            ("backfill to Parquet", fill),
             ("read as spans", read),
             ("read, owned, estimated", estimate),
             ("sealed lake", seal),

@@ -9,6 +9,7 @@ import typer
 
 import wattspan
 from wattspan.cli import (
+    backfill,
     disclose,
     disclosure,
     doctor,
@@ -63,6 +64,7 @@ app.command("wait")(when.wait)
 app.command("flame")(flame.flame)
 app.command("disclose")(disclose.disclose)
 app.command("import")(import_.import_)
+app.command("backfill")(backfill.backfill_)
 app.command("web")(web.web)
 app.command("serve")(serve.serve)
 app.add_typer(models.app, name="models")

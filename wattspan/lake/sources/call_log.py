@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, BinaryIO, Final, Literal, cast
 
 import numpy as np
@@ -11,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from wattspan.lake.rows import SpanRows
+from wattspan.calls import CallBatch
+from wattspan.lake.rows import Ints, SpanRows
 from wattspan.lake.sources import cells
 from wattspan.lake.sources.call_spans import (
     MOST_DURATION_NS,
@@ -75,8 +77,18 @@ class CallLog:
     is left out and reported with its line (CSV) or row (Parquet), column, what was found and what is allowed.
     """
 
-    def __init__(self, column_map: ColumnMap, name: str, label: str, report: Report) -> None:
+    def __init__(
+        self,
+        column_map: ColumnMap,
+        name: str,
+        label: str,
+        report: Report,
+        *,
+        fate: str = "the row is left out",
+    ) -> None:
+        """`fate`: what becomes of a row with a cell that is not allowed, in words."""
         self._map = column_map
+        self._fate = fate
         self._name = name
         self._label = label
         self._report = report
@@ -99,7 +111,7 @@ class CallLog:
         if block.misfits:
             lines = block.record_lines()
             for misfit in block.misfits:
-                reason = f"it has {misfit.found} cells, the header has {misfit.expected}; the row is left out"
+                reason = f"it has {misfit.found} cells, the header has {misfit.expected}; {self._fate}"
                 self._report(Problem(reason, self._name, line=lines[misfit.record]))
         columns = {name: block.table.column(name) for name in block.table.column_names}
         rows = self._rows(columns, block.table.num_rows, block.lines, "line")
@@ -110,32 +122,49 @@ class CallLog:
 
         Raises ColumnMapError, and pa.ArrowInvalid or OSError where the file is damaged.
         """
-        coded = [column for field, column in self._map.columns.items() if _kind_of(field) == TEXT]
-        with pq.ParquetFile(file, read_dictionary=coded) as parquet:
-            schema = parquet.schema_arrow
-            self._map.check(_paths(schema))
-            wanted = list(dict.fromkeys(self._map.columns.values()))
-            for field, column in self._map.columns.items():
-                kind = _type_at(schema, column)
-                if cells.is_nested(kind):
-                    raise ColumnMapError(
-                        f"--map {field}={column}: the column holds {kind}; allowed: a {_kind_of(field)}. "
-                        f"A dot leads into a structure: --map {field}={column}.FIELD"
-                    )
-            first = 0
-            for batch in parquet.iter_batches(PORTION_ROWS, columns=wanted, use_threads=False):
+        wanted = list(dict.fromkeys(self._map.columns.values()))
+        with self.table(file) as parquet:
+            for batch, places in _numbered(parquet, wanted):
                 columns = {name: _column_at(batch, name) for name in wanted}
-                start = first
+                yield self._rows(columns, batch.num_rows, places, "row")
 
-                def row_numbers(start: int = start, size: int = batch.num_rows) -> Sequence[int]:
-                    return range(start + 1, start + size + 1)
+    def calls(self, parquet: pq.ParquetFile) -> Iterator[tuple[pa.RecordBatch, CallBatch, Ints]]:
+        """All columns of some rows, the calls that those say which can be used, and which rows these are.
 
-                yield self._rows(columns, batch.num_rows, row_numbers, "row")
-                first += batch.num_rows
+        `parquet`: as of `table`. Rows that cannot be used are reported.
+        """
+        wanted = list(dict.fromkeys(self._map.columns.values()))
+        for batch, places in _numbered(parquet):
+            columns = {name: _column_at(batch, name) for name in wanted}
+            read, kept = self._understood(columns, batch.num_rows, places, "row")
+            fields = CallFields(read, self._constants, len(kept))
+            yield batch, fields.calls(fields.numbers("start", np.int64)), kept
+
+    def table(self, file: str | BinaryIO) -> pq.ParquetFile:
+        """A Parquet file whose columns fit the map; to be closed. Raises as `parquet` does."""
+        coded = [column for field, column in self._map.columns.items() if _kind_of(field) == TEXT]
+        parquet = pq.ParquetFile(file, read_dictionary=coded)
+        schema = parquet.schema_arrow
+        self._map.check(_paths(schema))
+        for field, column in self._map.columns.items():
+            kind = _type_at(schema, column)
+            if cells.is_nested(kind):
+                raise ColumnMapError(
+                    f"--map {field}={column}: the column holds {kind}; allowed: a {_kind_of(field)}. "
+                    f"A dot leads into a structure: --map {field}={column}.FIELD"
+                )
+        return parquet
 
     def _rows(
         self, columns: Mapping[str, Any], n: int, places: Callable[[], Sequence[int]], unit: Unit
     ) -> Rows:
+        read, kept = self._understood(columns, n, places, unit)
+        return Rows(self._spans(read, len(kept)), n - len(kept))
+
+    def _understood(
+        self, columns: Mapping[str, Any], n: int, places: Callable[[], Sequence[int]], unit: Unit
+    ) -> tuple[dict[str, ReadColumn], Ints]:
+        """The fields of the rows that can be used, and which rows these are."""
         read = {field: _read(field, _array(columns[column])) for field, column in self._map.columns.items()}
         bad = np.zeros(n, dtype=np.bool_)
         for field, column in self._map.columns.items():
@@ -157,7 +186,7 @@ class CallLog:
         kept = np.flatnonzero(~bad)
         if len(kept) < n:
             read = {field: found.take(kept) for field, found in read.items()}
-        return Rows(self._spans(read, len(kept)), n - len(kept))
+        return read, kept
 
     def _complain(
         self, field: str, column: str, found: pa.Array, bad: Flags, places: Sequence[int], unit: Unit
@@ -186,7 +215,7 @@ class CallLog:
             )
 
     def _left_out(self, reason: str, column: str, place: int, unit: Unit) -> None:
-        problem = Problem(f"{reason}; the row is left out", self._name, key=column)
+        problem = Problem(f"{reason}; {self._fate}", self._name, key=column)
         self._report(replace(problem, line=place) if unit == "line" else replace(problem, row=place))
 
     def _spans(self, read: dict[str, ReadColumn], n: int) -> SpanRows:
@@ -207,6 +236,16 @@ class CallLog:
         if "parent_span_id" in read:
             parent = given_span_ids(read["parent_span_id"], parent)
         return values.spans(self._label, trace_id, span_id, parent, start)
+
+
+def _numbered(
+    parquet: pq.ParquetFile, columns: list[str] | None = None
+) -> Iterator[tuple[pa.RecordBatch, Callable[[], Sequence[int]]]]:
+    """The rows of a file, some at a time, and their numbers from 1."""
+    first = 1
+    for batch in parquet.iter_batches(PORTION_ROWS, columns=columns, use_threads=False):
+        yield batch, partial(range, first, first + batch.num_rows)
+        first += batch.num_rows
 
 
 def _kind_of(field: str) -> str:

@@ -83,10 +83,8 @@ class CallFields:
             return texts
         return Column.constant(str(self._constants.get(field, "")), self._n)
 
-    def spans(
-        self, label: str, trace_id: Bytes, span_id: Hashes, parent_span_id: Hashes, start: Ints
-    ) -> SpanRows:
-        """The rows as spans with these ids and starts; `label` is their scope."""
+    def calls(self, start: Ints) -> CallBatch:
+        """The rows as calls with these starts."""
         n = self._n
         counts = {
             name: self.numbers(name, np.int64)
@@ -108,8 +106,7 @@ class CallFields:
         service = self.texts("service")
         duration_ns = self._durations(start)
         measured = self.has("measured_energy_kwh")
-        name = self.texts("name")
-        calls = CallBatch(
+        return CallBatch(
             **counts,
             has_usage=(counts["input_tokens"] > 0) | (counts["output_tokens"] > 0),
             is_error=is_error,
@@ -134,18 +131,24 @@ class CallFields:
             is_self_hosted=self._is_self_hosted(provider, request, host),
             service=service,
         )
+
+    def spans(
+        self, label: str, trace_id: Bytes, span_id: Hashes, parent_span_id: Hashes, start: Ints
+    ) -> SpanRows:
+        """The rows as spans with these ids and starts; `label` is their scope."""
+        n, calls, name = self._n, self.calls(start), self.texts("name")
         response_id = self.texts("response_id")
         return SpanRows(
             trace_id=trace_id,
             span_id=span_id,
             parent_span_id=parent_span_id,
             start_unix_ns=start,
-            duration_ns=duration_ns,
+            duration_ns=calls.duration_ns,
             kind=np.full(n, _CLIENT, dtype=np.int8),
-            status=np.where(is_error, _ERROR, 0).astype(np.int8),
-            service=service,
+            status=np.where(calls.is_error, _ERROR, 0).astype(np.int8),
+            service=calls.service,
             scope=Column.constant(label, n),
-            name=name if name.codes.any() else _paired(operation, model, "{} {}".format),
+            name=name if name.codes.any() else _paired(calls.operation, calls.model, "{} {}".format),
             agent=self.texts("agent"),
             tool=self.texts("tool"),
             cpu_ns=np.full(n, -1, dtype=np.int64),
