@@ -109,6 +109,20 @@ def test_the_waits_double_and_end_after_72_hours(tmp_path: Path) -> None:
     state.close()
 
 
+def test_what_is_long_done_is_forgotten_and_what_waits_is_not(tmp_path: Path) -> None:
+    state = State(tmp_path / "pact.sqlite")
+    found = Departures(state, RetrySection())
+    with state.change() as db:
+        for name in ("done", "waits"):
+            found.add(db, "customer", {"id": name, "type": "t"}, 0.0)
+    found.sent(next(one for one in found.due(0.0) if one.id == "done"))
+    for now, left in ((90 * 86_400.0, ["done", "waits"]), (90 * 86_400.0 + 1, ["waits"])):
+        with state.change() as db:
+            found.add(db, "customer", {"id": f"at {now}", "type": "t"}, now)
+        assert [one.id for one in found.all() if not one.id.startswith("at")] == left
+    state.close()
+
+
 def test_news_go_to_those_who_may_see_them(tmp_path: Path, authority: Authority) -> None:
     shelf = Shelf(tmp_path)
     first = shelf.publish()
