@@ -20,6 +20,7 @@ from wattspan.config import ConfigError, load_config
 from wattspan.disclosure.pact import Terms, faults, footprint, terms_of
 from wattspan.disclosure.pact.footprint import country
 from wattspan.disclosure.pact.grammar import footprint_id, months_later, plain, time_of
+from wattspan.disclosure.pact.regions import around, region_names
 from wattspan.disclosure.pact.rules import set_faults
 from wattspan.disclosure.subject import Feature
 
@@ -170,6 +171,28 @@ def test_a_withdrawn_one_is_deprecated(tmp_path: Path) -> None:
 )
 def test_a_country_is_named_where_all_calls_ran_in_one(zones: set[str], expected: str | None) -> None:
     assert country(zones) == expected
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("FR", ("Western Europe", "Europe")),
+        ("US-CA", ("US", "Northern America", "Americas")),
+        ("Central Asia", ("Asia",)),
+        ("BR", ("Latin America and the Caribbean", "Americas")),
+        ("AU", ("Australia and New Zealand", "Oceania")),
+        ("Europe", ()),
+        ("XX", ()),
+        ("XX-1", ("XX",)),
+    ],
+)
+def test_a_place_lies_in_its_country_and_regions(place: str, expected: tuple[str, ...]) -> None:
+    assert around(place) == expected
+
+
+def test_the_regions_are_those_of_pact() -> None:
+    pcf = official_schema()["$defs"]["CarbonFootprint"]["properties"]
+    assert sorted(region_names()) == sorted(pcf["geographyRegionOrSubregion"]["enum"])
 
 
 def test_terms_come_from_the_configuration(tmp_path: Path) -> None:

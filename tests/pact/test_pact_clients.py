@@ -6,12 +6,8 @@ import json
 import logging
 import os
 import re
-import signal
 import sqlite3
 import stat
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +17,11 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from tests.disclosure.pact_sources import Shelf
-from tests.pact.pact_host import WAIT_S, Authority, add_client, config_of, hosting
+from tests.pact.pact_host import Authority, config_of, hosting
 from wattspan.cli.main import app
 from wattspan.config import ConfigError
 from wattspan.disclosure.pact.settings import LimitsSection, load_pact_config
 from wattspan.disclosure.pact.state import State, StateError
-from wattspan.tls import client_context
 from wattspan.web.pact.attempts import Attempts
 
 SECRET = re.compile(r"client_id: (client-[0-9a-f]{16})\nclient_secret: ([A-Za-z0-9_-]{43})\n")
@@ -298,58 +293,6 @@ def test_secrets_of_ours_come_from_the_environment(tmp_path: Path, authority: Au
         load_pact_config(path, {})
     # who only publishes needs none of it
     assert CliRunner().invoke(app, ["disclosure", "list", "--config", str(path)]).exit_code == 0
-
-
-def test_the_command_serves_until_it_is_told_and_reads_a_new_certificate(
-    tmp_path: Path, authority: Authority
-) -> None:
-    Shelf(tmp_path).publish()
-    replaced = Authority(tmp_path)
-    path = file_of(tmp_path, replaced)
-    config = config_of(tmp_path, replaced, state=tmp_path / "wattspan-pact.sqlite")
-    credentials = add_client(config, "customer")
-    command = [
-        sys.executable,
-        "-c",
-        "from wattspan.cli.main import run; run()",
-        "pact",
-        "serve",
-        "--config",
-        str(path),
-    ]
-    with subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        try:
-            said = process.stdout.readline()
-            match = re.match(r"(https://127\.0\.0\.1:\d+)/3/footprints  footprints: 1; Ctrl-C stops", said)
-            assert match, said + (process.stderr.read() if process.stderr else "")
-
-            def status(ca_file: Path) -> int:
-                with httpx.Client(verify=client_context(ca_file), timeout=WAIT_S) as http:
-                    pair = (credentials.client.id, credentials.secret)
-                    form = {"grant_type": "client_credentials"}
-                    return http.post(f"{match[1]}/auth/token", data=form, auth=pair).status_code
-
-            assert status(replaced.ca_file) == 200
-            newer = Authority(tmp_path / "newer")
-            replaced.key_file.write_bytes(newer.key_file.read_bytes())
-            replaced.cert_file.write_bytes(newer.cert_file.read_bytes())
-            process.send_signal(signal.SIGHUP)
-            ends_at = time.monotonic() + WAIT_S
-            while True:
-                try:
-                    assert status(newer.ca_file) == 200
-                    break
-                except httpx.ConnectError:
-                    assert time.monotonic() < ends_at
-                    time.sleep(0.05)
-        finally:
-            process.send_signal(signal.SIGTERM)
-        assert process.wait(WAIT_S) == 0
-        assert process.stderr is not None
-        assert process.stderr.read() == ""
 
 
 def test_events_are_listed(folder: Path) -> None:

@@ -207,6 +207,10 @@ def test_18_the_token_endpoint_is_discovered(host: Host) -> None:
         ("companyId=urn:pact:saas.example:company-id:saas.example", [0, 1, 2]),  # 21
         ("geography=FR", [0, 1, 2]),  # 22
         ("geography=fr", [0, 1, 2]),
+        ("geography=Western%20Europe", [0, 1, 2]),
+        ("geography=europe&geography=Asia", [0, 1, 2]),
+        ("geography=Eastern%20Europe", []),
+        ("geography=FR-75", []),
         ("geography=", [0, 1, 2]),
         ("classification=urn:cpc:83152", [0, 1, 2]),  # 23
         ("classification=urn:pact:productclassification:un-cpc:83152", [0, 1, 2]),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from wattspan.disclosure.pact.grammar import time_of, years_later
+from wattspan.disclosure.pact.regions import around
 from wattspan.disclosure.pact.rules import MOST_VALIDITY_YEARS
 from wattspan.disclosure.pact.schema import GEOGRAPHY
 
@@ -105,8 +106,7 @@ def _stated(name: str, footprint: Mapping[str, Any]) -> set[str]:
         values: Iterable[str] = (footprint["status"],)
     elif name == "geography":
         levels = [footprint["pcf"][level] for level in GEOGRAPHY if level in footprint["pcf"]]
-        # US-CA lies in US
-        values = (*levels, *(level.partition("-")[0] for level in levels if level[2:3] == "-"))
+        values = (*levels, *(place for level in levels for place in around(level)))
     else:
         values = footprint.get(
             {

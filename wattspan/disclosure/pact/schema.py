@@ -19,6 +19,7 @@ from jsonschema.validators import extend
 
 from wattspan.disclosure.pact.extension import extension_schema
 from wattspan.disclosure.pact.grammar import DECIMAL, TIME, URN, UUID
+from wattspan.disclosure.pact.regions import region_names
 
 Schema = dict[str, Any]
 
@@ -33,30 +34,6 @@ UNITS: Final = (
     "piece",
     "hour",
     "megabit second",
-)
-REGIONS: Final = (
-    "Africa",
-    "Americas",
-    "Asia",
-    "Europe",
-    "Oceania",
-    "Australia and New Zealand",
-    "Central Asia",
-    "Eastern Asia",
-    "Eastern Europe",
-    "Latin America and the Caribbean",
-    "Melanesia",
-    "Micronesia",
-    "Northern Africa",
-    "Northern America",
-    "Northern Europe",
-    "Polynesia",
-    "South-eastern Asia",
-    "Southern Asia",
-    "Southern Europe",
-    "Sub-Saharan Africa",
-    "Western Asia",
-    "Western Europe",
 )
 GEOGRAPHY: Final = ("geographyCountry", "geographyCountrySubdivision", "geographyRegionOrSubregion")
 STATUSES: Final = ("Active", "Deprecated")
@@ -163,7 +140,7 @@ CARBON_FOOTPRINT: Final = _record(
         "productMassPerDeclaredUnit": NOT_NEGATIVE,
         "referencePeriodStart": MOMENT,
         "referencePeriodEnd": MOMENT,
-        "geographyRegionOrSubregion": _text("a UN region or subregion", enum=list(REGIONS)),
+        "geographyRegionOrSubregion": _text("a UN region or subregion", enum=list(region_names())),
         "geographyCountry": _text("an ISO 3166-1 code such as FR", pattern="^[A-Z]{2}$"),
         "geographyCountrySubdivision": _text(
             "an ISO 3166-2 code such as US-CA", pattern="^[A-Z]{2}-[A-Z0-9]{1,3}$"
