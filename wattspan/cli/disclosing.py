@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,7 +34,7 @@ from wattspan.disclosure.prepare import (
     sealed_of,
     subject_of,
 )
-from wattspan.disclosure.render.document import Document
+from wattspan.disclosure.render.document import Customer, Document
 from wattspan.disclosure.render.published import document_of
 from wattspan.disclosure.reproduce import reckoned_files
 from wattspan.disclosure.restating import Methodology
@@ -218,6 +219,16 @@ class Desk:
     def document(self, published: Published) -> Document:
         """A published disclosure as readers meet it. Raises FolderError."""
         return document_of(self.book, published)
+
+    def for_customer(self, document: Document, name: str, inferences: int) -> Document:
+        """With a customer's share. Raises DeskError where it has more inferences than there were."""
+        completed = Decimal(document.columns["volume"]["completed_inferences"])
+        if inferences > completed:
+            raise DeskError(
+                f"{name} cannot have {inferences:,} inferences: all customers together have "
+                f"{completed:,.0f} in {document.columns['reference_period']['label']}"
+            )
+        return replace(document, customer=Customer(name, inferences))
 
     def with_sci(self, document: Document) -> Document:
         """With its SCI report; tokens come from the sealed rows. Raises FolderError, CellsError."""

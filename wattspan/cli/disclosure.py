@@ -164,14 +164,24 @@ def show(
     with_sci: Annotated[
         bool, typer.Option("--sci", help="With the SCI score and what its specification wants told.")
     ] = False,
+    customer: Annotated[str, typer.Option(help="A customer whose share is told, with --inferences.")] = "",
+    inferences: Annotated[
+        int | None, typer.Option(min=1, help="Completed inferences of the period that are the customer's.")
+    ] = None,
 ) -> None:
     """The 23 columns of a disclosure, its citation, or a rendering of it.
 
-    What is not as it was signed is neither cited nor rendered.
+    What is not as it was signed is neither cited nor rendered. With --customer and --inferences column 16 has
+    the customer's share: column 8 x its inferences / 1,000; name and count are in that rendering alone, and
+    are never sealed.
     """
+    if bool(customer) != (inferences is not None):
+        fail("--customer and --inferences go together")
     with opened(config, book) as desk:
         published = desk.book.get(disclosure_id)
         document = desk.document(published)
+        if inferences is not None:
+            document = desk.for_customer(document, customer, inferences)
         if with_sci:
             document = desk.with_sci(document)
     if render is not None:

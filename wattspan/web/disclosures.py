@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from itertools import groupby
@@ -15,16 +14,13 @@ from wattspan.disclosure.coefficients import Vector
 from wattspan.disclosure.crosswalk import FORMS, STATUSES, placed
 from wattspan.disclosure.evidence import Chain, Sum
 from wattspan.disclosure.numbers import shown, written
-from wattspan.disclosure.render.chart import Bar, bars
+from wattspan.disclosure.render.chart import bars, drawing
 from wattspan.disclosure.render.published import document_of
 from wattspan.estimator.moments import Moments
 from wattspan.methodology import Edition, EditionError, editions
 
 SHOWN_SOURCES: Final = 60
 SHOWN_ROWS: Final = 400
-_CHART_HEIGHT: Final = 150
-_CHART_TOP: Final = 18
-_BAR_WIDTH: Final = 84
 
 
 def list_page(book: Book) -> dict[str, Any]:
@@ -80,7 +76,7 @@ def show_page(
         ],
         "change": _change(book, columns["change"]),
         "steps": [
-            {"name": step["name"], "unit": step["unit"], **_waterfall(bars(step))}
+            {"name": step["name"], "unit": step["unit"], **drawing(bars(step))}
             for step in (document.bridge["steps"] if document.bridge else [])
         ],
         "sources": [_source(one) for one in sources[:SHOWN_SOURCES]],
@@ -242,37 +238,3 @@ def _models_of(chain: Chain, vector: str) -> list[str]:
 
 def _count(value: Decimal) -> str:
     return f"{value:,.0f}"
-
-
-def _waterfall(shapes: list[Bar]) -> dict[str, Any]:
-    """Coordinates of a drawing `width` by `height`; green down, red up, totals in the accent."""
-    low = min(0.0, *(min(bar.start, bar.end) for bar in shapes))
-    high = max(max(bar.start, bar.end) for bar in shapes) or 1.0
-    scale = _CHART_HEIGHT / (high - low)
-    drawn = []
-    for place, bar in enumerate(shapes):
-        top, bottom = (
-            _CHART_TOP + (high - value) * scale
-            for value in (max(bar.start, bar.end), min(bar.start, bar.end))
-        )
-        drawn.append(
-            {
-                "label": bar.label,
-                "text": bar.text,
-                "kind": "total" if bar.is_total else "up" if bar.end > bar.start else "down",
-                "x": place * _BAR_WIDTH + 8,
-                "middle": place * _BAR_WIDTH + _BAR_WIDTH / 2,
-                "y": f"{top:.2f}",
-                "height": f"{max(bottom - top, 0.8):.2f}",
-                "text_y": f"{top - 5:.2f}",
-                "line_y": f"{_CHART_TOP + (high - bar.end) * scale:.2f}",
-                "lines": textwrap.wrap(bar.label, 14),
-            }
-        )
-    return {
-        "drawn": drawn,
-        "width": len(shapes) * _BAR_WIDTH,
-        "height": _CHART_TOP + _CHART_HEIGHT + 50,
-        "foot": _CHART_TOP + _CHART_HEIGHT + 14,
-        "bar_width": _BAR_WIDTH - 16,
-    }

@@ -8,10 +8,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from wattspan.disclosure import sci
 from wattspan.disclosure.columns import NOT_AVAILABLE, definitions
+from wattspan.disclosure.figure import PER
+from wattspan.disclosure.numbers import exactly, shown
 
 BOUNDARY_NAMES: Final[Mapping[str, str]] = {
     "accelerator": "accelerators",
@@ -54,6 +57,14 @@ class Line(NamedTuple):
     note: str
 
 
+class Customer(NamedTuple):
+    """A customer of a rendering: its name and inferences are its own, and are never sealed."""
+
+    name: str
+    inferences: int
+    """Completed inferences of the period that are its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A sealed disclosure, its seal and what became of it."""
@@ -71,6 +82,12 @@ class Document:
     replaced_by: str = ""
     bridge: Mapping[str, Any] | None = None
     """`bridge.json`, where there is one."""
+    comparative: Mapping[str, Any] | None = None
+    """`comparative.json`: the period before under both methodologies, where they differ."""
+    notes: tuple[str, ...] = ()
+    """Errors that were found and are too small to restate the figure."""
+    customer: Customer | None = None
+    """Whose share is told; None in a rendering for everybody."""
     sci: Mapping[str, Any] | None = None
     """The report of the SCI score (`disclosure.sci`), where it is asked for."""
 
@@ -89,6 +106,14 @@ class Document:
     def title(self) -> str:
         """The feature as the customer buys it."""
         return str(self.columns["feature"]["name"])
+
+    @property
+    def share_kg(self) -> Decimal | None:
+        """The customer's share: column 8 x its own count of inferences / 1,000; None without a customer."""
+        if self.customer is None:
+            return None
+        with exactly():
+            return Decimal(self.columns["ghg_location"]["exact"]) * self.customer.inferences / PER
 
     def lines(self) -> list[Line]:
         """The 23 columns in their order."""
@@ -193,6 +218,13 @@ def _water(document: Document) -> tuple[str, str, str]:
 
 def _total(document: Document) -> tuple[str, str, str]:
     found = document.columns["ghg_total"]
+    share = document.share_kg
+    if document.customer is not None and share is not None:
+        return (
+            f"{found['period']['value']}; {shown(share)}",
+            found["period"]["unit"],
+            f"all customers; {document.customer.name}, {document.customer.inferences:,} inferences",
+        )
     return found["period"]["value"], found["period"]["unit"], found["customer"]["reason"]
 
 
@@ -220,8 +252,10 @@ def _ratings(document: Document) -> tuple[str, str, str]:
 
 def _sources(document: Document) -> tuple[str, str, str]:
     found = document.columns["factor_sources"]
-    names = [f"{row['name']} {row['version']}".strip() for row in found]
-    return "; ".join(names), "", "with their digests on the page of sources"
+    names = [row["name"] for row in found]
+    versions = ", ".join(dict.fromkeys(row["version"] for row in found if row["version"]))
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more}; {versions}", "", "with their digests on the page of sources"
 
 
 def _method(document: Document) -> tuple[str, str, str]:
@@ -234,19 +268,28 @@ def _change(document: Document) -> tuple[str, str, str]:
     found = document.columns["change"]
     if found["change_percent"] == NOT_AVAILABLE:
         return found["class"], "", "no earlier figure of this feature"
+    steps = ""
+    if found.get("by_method_kg", NOT_AVAILABLE) != NOT_AVAILABLE:
+        activity, method = (shown(Decimal(found[f"by_{step}_kg"])) for step in ("activity", "method"))
+        revised = shown(Decimal(found["revised_previous_value"]))
+        steps = (
+            f"; {activity} by activity, {method} by method; the period before is {revised} by this method "
+            f"({found['revised_previous_percent']} %)"
+        )
     return (
         f"{found['change_percent']} %",
         "of column 8",
-        f"{found['class']}; from {found['previous_id']}; {found['reason']}".rstrip("; "),
+        f"{found['class']}; from {found['previous_id']}{steps}; {found['reason']}".rstrip("; "),
     )
 
 
 def _seal(document: Document) -> tuple[str, str, str]:
     found = document.columns["assurance_status"]
     why = f": {document.status_reason}" if document.status_reason else ""
+    noted = "".join(f"; noted: {note}" for note in document.notes)
     by = f", replaced by {document.replaced_by}" if document.replaced_by else ""
     return (
-        f"assurance: {found['assurance']}; {document.status}{why}{by}",
+        f"assurance: {found['assurance']}; {document.status}{why}{by}{noted}",
         "",
         f"manifest sha256:{document.manifest_sha256[:16]}…, ledger line {document.ledger_line}, "
         f"{document.key}",

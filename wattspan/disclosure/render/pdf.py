@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from decimal import Decimal
 from importlib.resources import files
 from typing import Final
 
@@ -11,7 +12,9 @@ from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 
 from wattspan.disclosure.columns import NOT_AVAILABLE
-from wattspan.disclosure.render.chart import Bar, bars
+from wattspan.disclosure.comparison import PER_1000_TEXT
+from wattspan.disclosure.numbers import shown
+from wattspan.disclosure.render.chart import Bar, waterfall
 from wattspan.disclosure.render.document import BOUNDARY_NAMES, MIX_NAMES, Document
 
 _INK: Final = (28, 38, 34)
@@ -275,9 +278,8 @@ class _Pdf(FPDF):
                 f"{change['reason']}",
                 5,
             )
-        if self.document.bridge is not None:
-            for step in self.document.bridge["steps"]:
-                self._waterfall(step["name"], step["unit"], bars(step))
+        self._bridge()
+        self._comparative()
         self._heading("How to check it")
         self._line(
             f"wattspan disclosure verify {self.document.id} compares every byte with the signed manifest and "
@@ -302,24 +304,60 @@ class _Pdf(FPDF):
             self.line(self.l_margin, y, self.l_margin + self.epw, y)
             self.set_y(y)
 
-    def _waterfall(self, name: str, unit: str, shapes: Sequence[Bar]) -> None:
+    def _bridge(self) -> None:
+        """The change per 1,000 inferences, step after step, and what each step adds up to."""
+        if self.document.bridge is None:
+            return
+        (sums,) = (found for found in self.document.bridge["sums"] if found["of"] == PER_1000_TEXT)
+        steps = [s for s in self.document.bridge["steps"] if s["of"] == PER_1000_TEXT]
         self._font(8.5, bold=True)
-        self._line(f"{name}, {unit}", 5)
-        top, height = self.get_y() + 3, 30.0
+        self._line(f"What the change is made of, {sums['unit']}", 5)
+        self._waterfall(waterfall(self.document.bridge, PER_1000_TEXT))
+        self._font(8.5)
+        parts = ", ".join(f"{s['step']} {shown(Decimal(sums[s['step']]))}" for s in steps)
+        self._line(
+            f"{shown(Decimal(sums['before']))} before, {parts}, {shown(Decimal(sums['after']))} after; "
+            "nothing is left over. The same for the period's total is in the workbook.",
+            4.4,
+        )
+
+    def _comparative(self) -> None:
+        """The period before under both methodologies."""
+        found = self.document.comparative
+        if found is None:
+            return
+        self.ln(1.5)
+        self._font(8.5, bold=True)
+        self._line("The periods under both methods, kgCO2e per 1,000 inferences", 5)
+        for row in found["rows"]:
+            self._font(8)
+            self.cell(24, 4.4, row["period"])
+            self.cell(56, 4.4, row["label"])
+            self.cell(40, 4.4, row["methodology"])
+            value = f"{row['kg_per_1000']}  ({row['kg_per_1000_low95']} to {row['kg_per_1000_high95']})"
+            self.cell(0, 4.4, value, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+
+    def _waterfall(self, shapes: Sequence[Bar]) -> None:
+        top, height = self.get_y() + 4, 30.0
         low = min(0.0, *(min(bar.start, bar.end) for bar in shapes))
         high = max(max(bar.start, bar.end) for bar in shapes) or 1.0
         step_mm, scale = self.epw / len(shapes), height / (high - low)
-        for index, bar in enumerate(shapes):
-            x = self.l_margin + index * step_mm + 2
-            y0, y1 = (top + (high - value) * scale for value in (bar.start, bar.end))
-            self.set_fill_color(
-                *(_GREEN if bar.is_total else _RED if bar.end > bar.start else (120, 180, 150))
-            )
-            self.rect(x, min(y0, y1), step_mm - 4, max(abs(y1 - y0), 0.3), style="F")
-            self._font(7)
-            self.set_xy(x - 2, min(y0, y1) - 3.6)
-            self.cell(step_mm, 3.4, bar.text, align="C")
-            self._font(7, color=_SOFT)
-            self.set_xy(x - 2, top + height + 1)
-            self.cell(step_mm, 3.4, bar.label, align="C")
-        self.set_xy(self.l_margin, top + height + 6)
+        # a page break between two bars would tear them apart
+        with self.unbreakable() as block:
+            for index, bar in enumerate(shapes):
+                x = block.l_margin + index * step_mm + 2
+                y0, y1 = (top + (high - value) * scale for value in (bar.start, bar.end))
+                block.set_fill_color(
+                    *(_GREEN if bar.is_total else _RED if bar.end > bar.start else (120, 180, 150))
+                )
+                block.rect(x, min(y0, y1), step_mm - 4, max(abs(y1 - y0), 0.3), style="F")
+                if index + 1 < len(shapes):
+                    block.set_draw_color(200, 208, 204)
+                    block.line(x + step_mm - 4, y1, x + step_mm, y1)
+                self._font(6.6)
+                block.set_xy(x - 2, min(y0, y1) - 3.6)
+                block.cell(step_mm, 3.4, bar.text, align="C")
+                self._font(6.6, bold=bar.is_total, color=_INK if bar.is_total else _SOFT)
+                block.set_xy(x - 2, top + height + 1)
+                block.multi_cell(step_mm, 2.9, bar.label, align="C")
+            block.set_xy(block.l_margin, top + height + 11)

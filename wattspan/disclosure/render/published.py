@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from wattspan.disclosure import canonical
 from wattspan.disclosure.book import Book, Published
-from wattspan.disclosure.folder import BRIDGE, STATEMENT, FolderError
+from wattspan.disclosure.folder import BRIDGE, COMPARATIVE, STATEMENT, FolderError
 from wattspan.disclosure.render import csv_file, page, pdf, workbook
 from wattspan.disclosure.render.document import Document
 
@@ -32,8 +32,10 @@ def document_of(book: Book, published: Published) -> Document:
     folder = book.folder(published.id)
     try:
         content = canonical.read((folder / STATEMENT).read_bytes(), STATEMENT)
-        bridge = folder / BRIDGE
-        changed = canonical.read(bridge.read_bytes(), BRIDGE) if bridge.exists() else None
+        changed, compared = (
+            canonical.read((folder / name).read_bytes(), name) if (folder / name).exists() else None
+            for name in (BRIDGE, COMPARATIVE)
+        )
     except OSError as error:
         raise FolderError(f"{published.id}: {STATEMENT} cannot be read: {error.strerror}") from error
     return Document(
@@ -46,4 +48,8 @@ def document_of(book: Book, published: Published) -> Document:
         status_reason=published.reason,
         replaced_by=published.replaced_by,
         bridge=changed,
+        comparative=compared,
+        notes=tuple(
+            f"{note.change_percent} % ({note.reason}), {note.recorded_at[:10]}" for note in published.notes
+        ),
     )

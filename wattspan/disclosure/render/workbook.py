@@ -9,8 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import math
-from collections.abc import Sequence
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import xlsxwriter
@@ -18,6 +17,8 @@ import xlsxwriter
 from wattspan.disclosure.answers import CELLS
 from wattspan.disclosure.columns import NOT_AVAILABLE
 from wattspan.disclosure.crosswalk import FORMS, STATUSES, placed
+from wattspan.disclosure.numbers import shown
+from wattspan.disclosure.render.chart import waterfall
 from wattspan.disclosure.render.csv_file import inert
 from wattspan.disclosure.render.document import CAUSE_NAMES, MIX_NAMES, Document
 
@@ -25,6 +26,8 @@ _PAPER_A4: Final = 9
 _LINE_POINTS: Final = 13.5
 _CHARACTER: Final = 0.95
 """Widths of a column that one character takes, with the room that wrapping wastes."""
+_DRAWN: Final = 3
+"""First of the columns of a waterfall's shapes."""
 _WIDTHS: Final = (5, 44, 34, 22, 62)
 
 
@@ -70,6 +73,8 @@ class _Sheets:
         self.title = self._style(bold=True, font_size=15)
         self.head = self._style(bold=True, bottom=1, font_color="#1e4d3b")
         self.number = book.add_format({**base, "num_format": "General", "align": "left"})
+        self.flat = self._style(font_color="#5a6660")
+        self.faint = book.add_format({**base, "font_color": "#b9c4be", "num_format": "0.######"})
         self._numbers: dict[tuple[str, bool], Any] = {}
         self.strong_number = book.add_format({**base, "bold": True, "align": "left", "bg_color": "#e6f2ec"})
 
@@ -123,8 +128,13 @@ class _Sheets:
             sheet.set_row(row, _height((line.title, line.value, line.unit, line.note), _WIDTHS[1:]))
             sheet.write_number(row, 0, line.number, self.strong_number if is_head else self.number)
             self._write(sheet, row, 1, line.title, text)
-            number = self._number(line.value, is_head)
             sealed = columns[line.key]
+            number = self._number(line.value, is_head)
+            note = line.note
+            if line.key == "ghg_total":
+                number = self._number(sealed["period"]["value"], is_head)
+                if (share := self.document.share_kg) is not None:
+                    note = f"{note}: {shown(share)} {line.unit}"
             exact = sealed.get("exact") if isinstance(sealed, dict) else None
             if line.key == "ghg_location" and exact is not None:
                 formula = f"=C{rows['ghg_use'] + 1}+C{rows['ghg_embodied'] + 1}"
@@ -138,7 +148,7 @@ class _Sheets:
             else:
                 self._write(sheet, row, 2, line.value, text)
             self._write(sheet, row, 3, line.unit, text)
-            self._write(sheet, row, 4, line.note, self.strong if is_head else self.note)
+            self._write(sheet, row, 4, note, self.strong if is_head else self.note)
 
     def _number(self, quoted: str, is_head: bool) -> Any:
         """A format that shows as many decimals as are quoted; the cell holds all digits."""
@@ -214,7 +224,7 @@ class _Sheets:
 
     def bridge(self) -> None:
         """The change from the previous figure by cause, or why there is none."""
-        sheet = self._sheet("Bridge", "Change from the previous figure", (36, 22, 60))
+        sheet = self._sheet("Bridge", "Change from the previous figure", (36, 22, 60, *(9 for _ in range(4))))
         change = self.document.columns["change"]
         rows = [("class", change["class"]), ("previous", change["previous_id"] or NOT_AVAILABLE)]
         for row, (name, text) in enumerate(rows, start=2):
@@ -223,19 +233,101 @@ class _Sheets:
         if self.document.bridge is None:
             return
         row = 5
-        for step in self.document.bridge["steps"]:
-            self._header(sheet, row, (step["name"], step["unit"], ""))
-            first = row + 1
-            self._write(sheet, first, 0, "before", self.text)
-            sheet.write_number(first, 1, float(step["before"]), self.number)
-            for place, (cause, effect) in enumerate(step["effects"].items(), start=first + 1):
-                self._write(sheet, place, 0, CAUSE_NAMES[cause], self.text)
-                sheet.write_number(place, 1, float(effect), self.number)
-            last = first + len(step["effects"])
-            self._write(sheet, last + 1, 0, "after", self.head)
-            total = float(Decimal(step["after"]))
-            sheet.write_formula(last + 1, 1, f"=SUM(B{first + 1}:B{last + 1})", self.number, total)
-            row = last + 4
+        for sums in self.document.bridge["sums"]:
+            row = self._way(sheet, row, sums)
+        self._comparative(sheet, row)
+
+    def _way(self, sheet: Any, row: int, sums: Mapping[str, str]) -> int:
+        """The steps for one unit, a table and a waterfall beside it; the row after it."""
+        bridge = self.document.bridge
+        assert bridge is not None
+        self._header(sheet, row, (f"{sums['of']}, by step and cause", sums["unit"], "reached"))
+        first = row + 1
+        shapes = waterfall(bridge, sums["of"])
+        steps = {step["step"]: step for step in bridge["steps"] if step["of"] == sums["of"]}
+        effects = iter(
+            [
+                float(step["effects"][c])
+                for step in steps.values()
+                for c in CAUSE_NAMES
+                if float(step["effects"].get(c, 0))
+            ]
+        )
+        for place, bar in enumerate(shapes, start=first):
+            self._write(sheet, place, 0, bar.label, self.head if bar.is_total else self.text)
+            if place == first:
+                sheet.write_number(place, 1, float(sums["before"]), self.number)
+                sheet.write_formula(place, 2, f"=B{place + 1}", self.number, bar.end)
+            elif bar.is_total:
+                sheet.write_formula(place, 2, f"=C{place}", self.number, bar.end)
+            else:
+                sheet.write_number(place, 1, next(effects), self.number)
+                sheet.write_formula(place, 2, f"=C{place}+B{place + 1}", self.number, bar.end)
+            # what the drawing is made of: a base that is not seen, a total, a rise, a fall
+            low, high = sorted((bar.start, bar.end))
+            parts = (
+                0.0 if bar.is_total else low,
+                high if bar.is_total else 0.0,
+                0.0 if bar.is_total or bar.end < bar.start else high - low,
+                0.0 if bar.is_total or bar.end >= bar.start else high - low,
+            )
+            for column, value in enumerate(parts, start=_DRAWN):
+                sheet.write_number(place, column, value, self.faint)
+        last = first + len(shapes) - 1
+        chart = self.book.add_chart({"type": "column", "subtype": "stacked"})
+        for column, colour in enumerate((None, "#1e6e52", "#b24a3a", "#78b496"), start=_DRAWN):
+            chart.add_series(
+                {
+                    "categories": ["Bridge", first, 0, last, 0],
+                    "values": ["Bridge", first, column, last, column],
+                    "fill": {"color": colour} if colour else {"none": True},
+                    "gap": 40,
+                }
+            )
+        chart.set_title({"name": f"{sums['of']}, {sums['unit']}", "name_font": {"size": 10}})
+        chart.set_legend({"none": True})
+        chart.set_size({"width": 620, "height": 260})
+        chart.set_x_axis({"num_font": {"size": 8}})
+        chart.set_y_axis(
+            {"num_font": {"size": 8}, "major_gridlines": {"visible": True, "line": {"color": "#d6ded9"}}}
+        )
+        sheet.insert_chart(first - 1, _DRAWN + 5, chart)
+        added = " + ".join(f"{name} {sums[name]}" for name in steps)
+        self._write(sheet, last + 1, 0, "sums of the steps", self.note)
+        self._write(
+            sheet,
+            last + 1,
+            1,
+            f"{sums['before']} + {added} = {sums['after']}; left over {sums['residual']}",
+            self.flat,
+        )
+        return max(last + 4, first + 15)
+
+    def _comparative(self, sheet: Any, row: int) -> None:
+        """The periods under both methodologies."""
+        found = self.document.comparative
+        if found is None:
+            return
+        names = (
+            "period and figure",
+            "kgCO2e / 1,000",
+            "methodology; 95 % interval; kWh / 1,000; total kgCO2e; as declared %",
+        )
+        self._header(sheet, row, names)
+        for place, line in enumerate(found["rows"], start=row + 1):
+            self._write(sheet, place, 0, f"{line['period']}, {line['label']}", self.text)
+            sheet.write_number(
+                place, 1, float(line["exact_kg_per_1000"]), self._number(line["kg_per_1000"], False)
+            )
+            interval = f"{line['kg_per_1000_low95']} to {line['kg_per_1000_high95']}"
+            rest = (
+                line["methodology"],
+                interval,
+                line["kwh_per_1000"],
+                line["kg_total"],
+                line["as_declared_percent"],
+            )
+            self._write(sheet, place, 2, "; ".join(rest), self.text)
 
     def crosswalk(self) -> None:
         """Which cell answers which point of which standard or form, and how sure that is."""
