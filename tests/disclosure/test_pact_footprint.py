@@ -18,6 +18,7 @@ from tests.disclosure.pact_sources import Shelf, made
 from tests.disclosure.sealed_rows import cell, contract, sealed, without_figure
 from wattspan.config import ConfigError, load_config
 from wattspan.disclosure.pact import Terms, faults, footprint, terms_of
+from wattspan.disclosure.pact.exempted import exempted
 from wattspan.disclosure.pact.footprint import country
 from wattspan.disclosure.pact.grammar import footprint_id, months_later, plain, time_of
 from wattspan.disclosure.pact.regions import around, region_names
@@ -75,8 +76,14 @@ def test_a_footprint_has_the_sealed_figures_for_a_thousand_pieces(tmp_path: Path
         {"name": "wattspan methodology edition", "version": "2026.11"},
         {"name": "Ember", "version": "2025"},
     ]
-    assert pcf["exemptedEmissionsPercent"] == "5"
-    assert "of unknown size and not in this percentage" in pcf["exemptedEmissionsDescription"]
+    # 0.012 kWh of network and storage beside 7.92: 0.15 %, rounded up
+    assert pcf["exemptedEmissionsPercent"] == "1"
+    reason = pcf["exemptedEmissionsDescription"]
+    assert "0.012 kWh per 1,000 inferences beside the 7.92 kWh of the figure" in reason
+    assert reason.endswith(
+        "Outside the boundary too, of unknown size and not in this percentage: "
+        "the application's own compute, training of the models."
+    )
 
 
 def test_its_id_is_a_uuid_of_the_disclosure_and_the_same_on_every_machine() -> None:
@@ -159,6 +166,15 @@ def test_a_withdrawn_one_is_deprecated(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kwh", "percent"), [("1.188", "1"), ("1.187", "2"), ("0.588", "2"), ("0.012", "50"), ("0.001", "93")]
+)
+def test_what_is_left_out_weighs_more_where_little_is_stated(tmp_path: Path, kwh: str, percent: str) -> None:
+    shelf = Shelf(tmp_path)
+    columns = {**shelf.source(shelf.publish()).columns, "energy_kwh": {"exact": kwh}}
+    assert exempted(columns, Terms())[0] == percent
+
+
+@pytest.mark.parametrize(
     ("zones", "expected"),
     [
         ({"FR"}, "FR"),
@@ -218,9 +234,7 @@ disclosure:
     assert found["companyIds"] == ["urn:pact:saas.example:company-id:1"]
     assert found["pcf"]["crossSectoralStandards"] == ["ISO21031", "GHGP-Product"]
     assert found["pcf"]["exemptedEmissionsPercent"] == "7.25"
-    assert found["pcf"]["exemptedEmissionsDescription"].startswith(
-        "measured at the gate Training of the models"
-    )
+    assert found["pcf"]["exemptedEmissionsDescription"].startswith("measured at the gate. Outside the")
     assert found["validityPeriodEnd"] == "2029-10-01T00:00:00Z"
     assert found["extensions"][0]["documentation"] == "https://saas.example/method"
     path.write_text(path.read_text().replace("urn:gtin:4712345060507", "4712345060507"))

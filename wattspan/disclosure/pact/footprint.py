@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from wattspan.disclosure.columns import NOT_AVAILABLE
+from wattspan.disclosure.pact.exempted import exempted
 from wattspan.disclosure.pact.extension import EXTENSION_SPEC, extension_data
 from wattspan.disclosure.pact.grammar import footprint_id, months_later, plain, written_time
 from wattspan.disclosure.pact.source import Source
@@ -62,6 +63,7 @@ def country(zones: Iterable[str]) -> str | None:
 def _carbon(source: Source, terms: Terms) -> dict[str, Any]:
     columns = source.columns
     kg = plain(columns["ghg_location"]["exact"])
+    percent, reason = exempted(columns, terms)
     made: dict[str, Any] = {
         "declaredUnitOfMeasurement": "piece",
         "declaredUnitAmount": "1000",
@@ -85,9 +87,8 @@ def _carbon(source: Source, terms: Terms) -> dict[str, Any]:
                 "ruleNames": [name for name in columns["methodology"]["standards"] if name not in STANDARDS],
             }
         ],
-        "exemptedEmissionsPercent": terms.exempted_percent,
-        "exemptedEmissionsDescription": f"{terms.exempted_reason} Training of the models is outside the "
-        "boundary (SCI for AI, consumer boundary), of unknown size and not in this percentage.",
+        "exemptedEmissionsPercent": percent,
+        "exemptedEmissionsDescription": reason,
         "allocationRulesDescription": "Electricity by the tokens of each call and its model's coefficient; "
         "manufacture of hardware by the accelerator time of each call.",
         "secondaryEmissionFactorSources": _sources(source),

@@ -11,13 +11,6 @@ from wattspan.config import DisclosureSection
 SCHEMA_FILE: Final = "llm-inference-disclosure-1.0.schema.json"
 """The schema of the extension, as it is shipped and served."""
 
-EXEMPTED_PERCENT: Final = "5"
-EXEMPTED_REASON: Final = (
-    "Estimated from above, not measured: data networks and storage up to the gate. Moving 100 kB a request "
-    "at 0.06 kWh/GB (Aslan et al. 2018, for 2015) is 0.006 kWh per 1,000 inferences, about 1 % where these "
-    "take 0.6 kWh; storage of the same size and a margin make it 5 %."
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -35,8 +28,9 @@ class Terms:
     """IPCC reports whose warming potentials the factors rest on."""
     validity_months: int = 12
     """From the end of the reference period; at most 36."""
-    exempted_percent: str = EXEMPTED_PERCENT
-    exempted_reason: str = EXEMPTED_REASON
+    exempted_percent: str = ""
+    """The issuer's own estimate of what is left out, with its reason; "": `exempted.exempted` makes one."""
+    exempted_reason: str = ""
     schema_url: str = ""
     """Where anybody can read the extension's schema; "": https://DOMAIN/schema/ and the name of the file."""
     documentation_url: str = ""
@@ -56,8 +50,8 @@ def terms_of(section: DisclosureSection | None) -> Terms:
         standards=given.standards,
         characterization=given.characterization,
         validity_months=given.validity_months,
-        exempted_percent=format(own.percent, "f") if own else EXEMPTED_PERCENT,
-        exempted_reason=own.reason if own else EXEMPTED_REASON,
+        exempted_percent=format(own.percent, "f") if own else "",
+        exempted_reason=own.reason if own else "",
         schema_url=given.schema_url or "",
         documentation_url=given.documentation_url or "",
     )
