@@ -243,3 +243,26 @@ def test_token_counts_that_make_no_sense_are_told_as_enrich_tells_them(tmp_path)
     assert summary["problems"] == [one.as_dict() for one in told]
     for one in told:
         assert " ".join(str(one).split()) in err
+
+
+def test_a_file_whose_day_was_dropped_says_so_and_changes_nothing(tmp_path):
+    (tmp_path / "wattspan.yaml").write_text("lake: {retention_days: 3}")
+    path, lake = tmp_path / "spans.binpb", tmp_path / "lake"
+    spans = [chat(1, {}), chat(2, {})]
+    for span in spans:
+        span.start_time_unix_nano -= 30 * 86_400 * 10**9
+        span.end_time_unix_nano -= 30 * 86_400 * 10**9
+    path.write_bytes(message(spans))
+    config = ("--config", str(tmp_path / "wattspan.yaml"))
+    assert run(path, "--lake", lake, *config)[0] == 0
+    gone = CliRunner().invoke(app, ["lake", "compact", str(lake), *config])
+    assert "1 days went" in gone.stdout
+    before = json.loads(CliRunner().invoke(app, ["report", "--lake", str(lake), "--json"]).stdout)
+    status, out, _ = run(path, "--lake", lake, *config, "--summary", tmp_path / "summary.json")
+    assert status == 0
+    assert "2 of traces whose day was dropped" in " ".join(out.split())
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert (summary["new_spans"], summary["retired_spans"]) == (0, 2)
+    assert json.loads(CliRunner().invoke(app, ["report", "--lake", str(lake), "--json"]).stdout) == before
+    status = json.loads(CliRunner().invoke(app, ["lake", "status", str(lake), "--json"]).stdout)
+    assert (status["spans"], status["days_dropped"]) == (0, 1)

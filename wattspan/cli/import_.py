@@ -13,11 +13,11 @@ from rich.table import Table
 from wattspan import quantities
 from wattspan.cli.console import BAD_INPUT, console, errors, fail
 from wattspan.cli.progress import reading_bar
-from wattspan.config import ConfigError, load_config
+from wattspan.config import Config, ConfigError, load_config
 from wattspan.methodology import EditionError
 
 if TYPE_CHECKING:
-    from wattspan.lake.seal import Sealer
+    from wattspan.estimator import Estimator
     from wattspan.lake.sources.files import FileReader, Portion
     from wattspan.lake.sources.tally import Tally
 
@@ -91,7 +91,7 @@ def import_(
                     tally.estimate(portion.spans, estimator)
             else:
                 assert lake is not None
-                _write(lake, portions, settings.sealer(estimator), tally)
+                _write(lake, portions, settings, estimator, tally)
     except (ConfigError, EditionError, ColumnMapError, SourceError, ValueError) as error:
         fail(str(error))
     if summary is not None:
@@ -114,7 +114,9 @@ def _portions(reader: FileReader, files: list[Path], tally: Tally) -> Iterator[P
             yield portion
 
 
-def _write(lake: Path, portions: Iterator[Portion], sealer: Sealer, tally: Tally) -> None:
+def _write(
+    lake: Path, portions: Iterator[Portion], settings: Config, estimator: Estimator, tally: Tally
+) -> None:
     from wattspan.lake.cells import add_cells
     from wattspan.lake.compact import compact
     from wattspan.lake.disk import LakeError
@@ -122,13 +124,14 @@ def _write(lake: Path, portions: Iterator[Portion], sealer: Sealer, tally: Tally
     from wattspan.views.cells import cells_of
 
     try:
-        with LakeWriter(lake, sealer) as writer:
+        with LakeWriter(lake, settings.sealer(estimator), settings.lake_settings()) as writer:
             before = sum(segment.rows for segment in writer.manifest.segments) + writer.open_spans
             for portion in portions:
                 writer.ingest([portion.spans])
             writer.seal_all()
             compact(writer)
             add_cells(writer, cells_of)
+            tally.retired_spans = writer.retired_spans
             tally.new_spans = sum(segment.rows for segment in writer.manifest.segments) - before
     except LakeError as error:
         fail(str(error))
@@ -145,10 +148,12 @@ def _show(tally: Tally, lake: Path | None, dry_run: bool) -> None:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(overflow="fold")
-    there = tally.spans - (tally.new_spans or 0)
+    there = tally.spans - (tally.new_spans or 0) - tally.retired_spans
     known = f"{there:,} in the lake already" if there and not dry_run else ""
     table.add_row("spans", f"{tally.spans:,}", known)
     table.add_row("model calls", f"{tally.calls:,}", tally.counted)
+    if tally.retired_spans:
+        table.add_row("left out", f"{tally.retired_spans:,}", "of traces whose day was dropped from the lake")
     if tally.left_out:
         table.add_row("rows left out", f"{tally.left_out:,}")
     if tally.calls:

@@ -221,6 +221,8 @@ def status_(
         "estimate_sets": {
             chosen.name: sum(chosen.name in one.estimates for one in segments) for chosen in manifest.sets
         },
+        "spans_summed_up": sum(one.rows for one in segments if one.cells is not None),
+        "days_dropped": len({one.day for one in manifest.retired}),
         "files_to_be_deleted": len(manifest.trash),
     }
     if as_json:

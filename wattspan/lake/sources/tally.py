@@ -34,6 +34,8 @@ class Tally:
         """Rows that could not be used."""
         self.new_spans: int | None = None
         """Spans that the lake did not have; None where nothing was written."""
+        self.retired_spans = 0
+        """Spans of traces whose day was dropped from the lake: they are in its sums."""
         self.first_rows: list[tuple[str, ...]] = []
         """Start, model, provider, input tokens, output tokens and span name."""
         self.problems: list[Problem] = []
@@ -108,6 +110,7 @@ class Tally:
         return {
             "spans": self.spans,
             "new_spans": self.new_spans,
+            "retired_spans": self.retired_spans,
             "calls": self.calls,
             "errors": self.errors,
             "without_usage": self.without_usage,
