@@ -13,9 +13,11 @@ import openpyxl
 import pytest
 
 from tests.disclosure.test_aggregate import DAY_NS, JULY_NS, call, lake_of, request
+from wattspan.disclosure.questionnaire.column_map import Column, read_map
 from wattspan.methodology import Edition, editions
 
 DOCUMENTS = Path(__file__).parents[2] / "docs"
+CAPTURE = Path(__file__).parents[1] / "captures" / "openlit.binpb"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 Step = tuple[str, str]
 
@@ -103,6 +105,37 @@ def test_the_auditor_sees_what_the_page_says(desk: Path, nine_days: list[str], t
     sealed, reckoned = re.fullmatch(r"sealed (\S+), by hand (\S+)\n", by_hand).groups()
     assert sealed == reckoned
     assert (tmp_path / "again.json").stat().st_size > 1000
+
+
+def test_the_crosswalk_is_shown_as_its_page_says(desk: Path, nine_days: list[str]) -> None:
+    with_values, pointers = follow(desk, "crosswalk.md")[0].split("CDP supply chain", 2)[1:]
+    assert "UNVERIFIED" in with_values
+    assert "UNVERIFIED" in pointers
+
+
+def test_the_page_of_disclosures_in_short(desk: Path, tmp_path: Path) -> None:
+    run(desk, f"cp -r lake wattspan.yaml form.xlsx {tmp_path}")
+    in_short, suggest, fill, can = (command for command, _ in steps("disclosure.md"))
+    assert "Ticket summary, 2026Q3, edition 1: " in run(tmp_path, in_short)
+    assert (tmp_path / "answer.xlsx").read_bytes().startswith(b"PK")
+    run(tmp_path, suggest)
+    with pytest.raises(AssertionError, match="nobody has checked it"):
+        run(tmp_path, fill)
+    suggested = tmp_path / "map.yaml"
+    suggested.write_text(suggested.read_text().replace("reviewed: false", "reviewed: true"))
+    assert "2 cells of 1 rows filled: answered.xlsx" in run(tmp_path, fill)
+    run(tmp_path, f"cp {CAPTURE} traces.binpb")
+    with pytest.raises(AssertionError, match="refused, open-period"):
+        run(tmp_path, can)
+
+
+def test_the_map_on_the_page_of_disclosures_is_one() -> None:
+    blocks = _BLOCK.findall((DOCUMENTS / "disclosure.md").read_text(encoding="utf-8"))
+    (shown,) = (text for kind, text in blocks if kind == "yaml" and text.startswith("sheet:"))
+    asked = read_map(shown, "disclosure.md")
+    assert asked.columns["Our footprint (t)"] == Column("ghg_location", "t", "Requests in 2026")
+    assert asked.columns["Verified?"].values == {"none": "no"}
+    assert asked.names == {"Their name": "TS-1"}
 
 
 def test_what_was_tampered_with_stops_the_auditor(desk: Path, nine_days: list[str], tmp_path: Path) -> None:

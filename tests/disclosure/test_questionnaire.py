@@ -357,6 +357,21 @@ def test_what_the_library_cannot_keep_is_named(tmp_path: Path) -> None:
     assert sheet.lost() == ["parts of kind 'ctrlProp'", "parts of kind 'shapes'"]
 
 
+def test_an_extension_that_is_dropped_is_told_in_the_library_s_words(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "q.xlsx", [["Product", "kg"], ["TS-1"]])
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    name = "xl/worksheets/sheet1.xml"
+    # a drop-down whose words are on another sheet, as newer spreadsheet programs write it
+    extension = b'<extLst><ext uri="{CCE6A557-97BC-4b89-ADB6-D9C93CAAB3DF}"/></extLst></worksheet>'
+    parts[name] = parts[name].replace(b"</worksheet>", extension)
+    with zipfile.ZipFile(path, "w") as archive:
+        for part, data in parts.items():
+            archive.writestr(part, data)
+    sheet = open_sheet(path, ColumnMap("Product", {"kg": Column("ghg_location")}))
+    assert sheet.lost() == ["Data Validation extension is not supported and will be removed"]
+
+
 def test_a_text_that_begins_like_a_formula_is_a_text(tmp_path: Path) -> None:
     hostile = document(DANGEROUS, "@SUM(1)", issuer=Issuer("saas.example", "-1+1"))
     asked = {"A": Column("feature"), "B": Column("issuer")}
