@@ -207,8 +207,12 @@ class DisclosureSite:
         if asked == "sealed.zip":
             return f"{stem}.zip", "application/zip", self._sealed(published)
         if asked == STATEMENT:
-            body = (self.book.folder(published.id) / STATEMENT).read_bytes()
-            return f"{stem}.json", "application/json", body
+            found = read_files(self.book.folder(published.id)).get(STATEMENT)
+            if found is None:
+                raise FolderError(
+                    f"{published.id}: {STATEMENT} is missing; bring the folder back from a copy"
+                )
+            return f"{stem}.json", "application/json", found
         if asked == PACT:
             return f"{stem}.{PACT}", "application/json", pact_file(self.book, published, self._terms)
         rendering = RENDERINGS.get(asked)

@@ -21,6 +21,8 @@ from wattspan.methodology import Edition, EditionError, editions
 
 SHOWN_SOURCES: Final = 60
 SHOWN_ROWS: Final = 400
+SHOWN_TEXT: Final = 20_000
+"""Characters of a sealed table: the tables of all zones are long, and the folder has them whole."""
 
 
 def list_page(book: Book) -> dict[str, Any]:
@@ -88,7 +90,10 @@ def show_page(
             for name, vector in vectors.items()
         ],
         "models": models,
-        "tables": chain.tables,
+        "tables": [
+            {**table._asdict(), "text": table.text[:SHOWN_TEXT], "is_cut": len(table.text) > SHOWN_TEXT}
+            for table in chain.tables
+        ],
         "comparative": chain.comparative,
         "sums": document.bridge.get("sums", []) if document.bridge else [],
         "edition": columns["methodology"]["edition"],
