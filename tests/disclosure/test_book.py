@@ -241,6 +241,20 @@ def test_publishers_side_by_side_leave_one_whole_ledger(tmp_path: Path, key: Sig
     assert all(book.verify(p.id) == [] for p in book.published())
 
 
+def test_of_publishers_of_one_id_one_wins_and_the_other_is_told(tmp_path: Path, key: SigningKey) -> None:
+    root, key_file = tmp_path / "disclosures", tmp_path / "keys" / "signing.pem"
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_publish, args=(root, key_file, 1)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert sorted(process.exitcode for process in processes) == [0, 1, 1]
+    book = Book(root)
+    assert [p.id for p in book.published()] == [ID]
+    assert book.verify(ID) == []
+
+
 def test_the_same_id_is_never_published_twice(book: Book, key: SigningKey) -> None:
     with pytest.raises(BookError, match="published already"):
         book.publish(subject(), sealed(cell(n=9)), key, NOW, environment=ENVIRONMENT)

@@ -83,6 +83,7 @@ def test_smaller_errors_are_noted_and_the_figure_stands_until_they_add_up(desk: 
         assert made.exit_code == 0, made.output
         assert "2026Q3/summary@1 stands, with a note: the error is" in lines(made)
         assert listed() == [("2026Q3/summary@1", "active")]
+        assert f"({name}), " in lines(run("disclosure", "show", "summary@1"))
     # back by as much: each is small, and so is what is left, but together they were 5 %
     back = run("disclosure", "restate", "summary@1", "--lake", "lake", "--reason", "three")
     assert back.exit_code == 0, back.output

@@ -95,7 +95,6 @@ def test_blocks_make_no_difference(tmp_path: Path, day: pa.Table, monkeypatch: p
     segments = [segment(tmp_path, 1, day)]
     whole = sums_of(tmp_path, segments, 0, END)
     monkeypatch.setattr("wattspan.lake.segments.ROW_GROUP_ROWS", 333)
-    monkeypatch.setattr(row_sums, "_BLOCK_ROWS", 700)
     cut = [segment(tmp_path, 2, day)]
     assert sums_of(tmp_path, cut, 0, END) == whole
 

@@ -1,7 +1,7 @@
 """Exact whole-number sums over the rows of segments, by kind of row: what daily rows are made of.
 
-Rows are read a block at a time with their texts as codes, so that a hundred million are grouped by whole
-numbers: hashing sixteen texts of each row, as SQL does, takes most of a minute for what takes seconds here.
+Rows are read a group at a time with their texts as codes, so that a hundred million are grouped by whole
+numbers, in the processor's cache; SQL hashes sixteen texts of each row for the same.
 Sums are of 64-bit halves where a whole one might not hold, so nothing is ever rounded.
 """
 
@@ -29,7 +29,7 @@ from wattspan.estimator.kinds import distinct
 from wattspan.estimator.moments import Moments, moments
 from wattspan.lake.arrow import text_column, whole
 from wattspan.lake.manifest import Segment
-from wattspan.lake.rows import Flags, Ints
+from wattspan.lake.rows import Flags, Floats, Ints
 
 TEXTS: Final = (
     "plan",
@@ -63,12 +63,12 @@ _COLUMNS: Final = (
     "start_unix_ns",
     "weight",
     "intensity_g_per_kwh",
-    "energy_kwh",
     "is_owner",
     "request",
     "subtree_size",
 )
-_BLOCK_ROWS: Final = 1_000_000
+_SUMS: Final = 9
+"""Rows, seven moments, reported energy."""
 _DAY_NS: Final = 86_400 * 10**9
 _HALF: Final = 32
 _MASK: Final = (1 << _HALF) - 1
@@ -141,77 +141,118 @@ def _added(old: Sum, new: Sum) -> Sum:
 
 
 def _of_segment(path: Path, first_ns: int, end_ns: int) -> RowSums:
-    kinds: dict[Kind, Sum] = {}
-    asked = _Asked()
-    for block in _blocks(path):
-        start = _ints(block, "start_unix_ns")
-        is_inside = (start >= first_ns) & (start < end_ns)
-        basis = text_column(block.column("basis"))
-        asked.add(block, start, is_inside, basis.codes == _place(basis.names, "no_usage"))
-        counts = np.array([name in BASES for name in basis.names])
-        rows = np.flatnonzero(is_inside & counts[basis.codes])
-        if not len(rows):
-            continue
-        for kind, new in _of_block(block, start, rows):
-            old = kinds.get(kind)
-            kinds[kind] = new if old is None else _added(old, new)
-    return RowSums(kinds, asked.requests())
-
-
-def _blocks(path: Path) -> Iterator[pa.Table]:
+    asked, tally = _Asked(), _Tally()
     with pq.ParquetFile(path, memory_map=True) as file:
-        groups, held = list(range(file.num_row_groups)), 0
-        taken: list[int] = []
-        for group in groups:
-            taken.append(group)
-            held += file.metadata.row_group(group).num_rows
-            if held >= _BLOCK_ROWS or group == groups[-1]:
-                yield file.read_row_groups(taken, columns=list(_COLUMNS), use_threads=False)
-                taken, held = [], 0
+        for group in range(file.num_row_groups):
+            # the columns of one group of rows stay in the processor's cache
+            block = file.read_row_group(group, columns=list(_COLUMNS), use_threads=False)
+            start = _ints(block, "start_unix_ns")
+            is_inside = (start >= first_ns) & (start < end_ns)
+            basis = text_column(block.column("basis"))
+            asked.add(block, start, is_inside, basis.codes == _place(basis.names, "no_usage"))
+            if not is_inside.all():
+                block, start = block.filter(pa.array(is_inside)), start[is_inside]
+            if not len(start):
+                continue
+            kwh = None
+            if np.array([name in REPORTED for name in basis.names])[basis.codes].any():
+                column = file.read_row_group(group, columns=["energy_kwh"], use_threads=False)
+                kwh = whole(column.column("energy_kwh")).to_numpy(zero_copy_only=False)[is_inside]
+            tally.add(block, start, kwh)
+    return RowSums(tally.kinds(), asked.requests())
 
 
-def _of_block(block: pa.Table, start: Ints, rows: Ints) -> Iterator[tuple[Kind, Sum]]:
-    """Kinds of rows of a block; one may come several times, under names of one value."""
-    texts = [text_column(block.column(name)) for name in TEXTS]
-    weight_codes, weights = _coded(whole(block.column("weight")))
-    # a row that has energy and no intensity has no carbon
-    grams_codes, grams = _coded(whole(block.column("intensity_g_per_kwh")))
-    day = start[rows] // _DAY_NS
-    first_day = int(day.min())
-    coded: list[tuple[Any, int]] = [
-        *((column.codes[rows], len(column.names)) for column in texts),
-        ((day - first_day).astype(np.int32), int(day.max()) - first_day + 1),
-        (weight_codes[rows], len(weights)),
-        (grams_codes[rows], len(grams)),
-    ]
-    first, group = _grouped(coded)
-    order = np.argsort(group.astype(np.uint16) if len(first) < 1 << 16 else group, kind="stable")
-    sizes = np.bincount(group, minlength=len(first))
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    sums = [_whole_sums(values, starts) for values in _values(block, rows[order], texts)]
-    keys = [values[first].tolist() for values, _ in coded]
-    for place, (*codes, day_of, weight, gram) in enumerate(zip(*keys, strict=True)):
-        kind = Kind(
-            day_of + first_day,
-            _micro(weights[weight], WEIGHT_UNITS) if weights[weight] is not None else 0,
-            NO_CARBON if grams[gram] is None else _micro(grams[gram], INTENSITY_UNITS_PER_G),
-            tuple(column.names[code] for column, code in zip(texts, codes, strict=True)),
+class _Tally:
+    """Sums of a segment by kind, gathered a block at a time; kinds are rows of codes until the end."""
+
+    def __init__(self) -> None:
+        self._names: list[dict[str, int]] = [{} for _ in TEXTS]
+        self._ids: dict[bytes, int] = {}
+        self._high = np.zeros((0, _SUMS), dtype=np.int64)
+        self._low = np.zeros((0, _SUMS), dtype=np.int64)
+
+    def add(self, block: pa.Table, start: Ints, kwh: Floats | None) -> None:
+        """Add rows, all of the period. `kwh`: energy of those that report it; None where none does."""
+        texts = [text_column(block.column(name)) for name in TEXTS]
+        weight_codes, weights = _coded(whole(block.column("weight")), WEIGHT_UNITS, 0)
+        # a row that has energy and no intensity has no carbon
+        grams_codes, grams = _coded(
+            whole(block.column("intensity_g_per_kwh")), INTENSITY_UNITS_PER_G, NO_CARBON
         )
-        *of_moments, energy = (values[place] for values in sums)
-        yield kind, Sum(int(sizes[place]), Moments(*of_moments), energy)
+        day = start // _DAY_NS
+        first_day, last_day = int(day.min()), int(day.max())
+        first, group = _grouped(
+            [
+                *((column.codes, len(column.names)) for column in texts),
+                ((day - first_day).astype(np.int32), last_day - first_day + 1),
+                (weight_codes, len(weights)),
+                (grams_codes, len(grams)),
+            ]
+        )
+        basis = texts[TEXTS.index("basis")]
+        counts = np.array([name in BASES for name in basis.names])[basis.codes[first]]
+        if not counts.any():
+            return
+        sizes = np.bincount(group, minlength=len(first))
+        order = np.argsort(group.astype(np.uint16) if len(first) < 1 << 16 else group, kind="stable")
+        starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        kept = first[counts]
+        keys = np.stack(
+            [
+                day[kept],
+                weights[weight_codes[kept]],
+                grams[grams_codes[kept]],
+                *(
+                    self._lookup(place, column.names)[column.codes[kept]]
+                    for place, column in enumerate(texts)
+                ),
+            ],
+            axis=1,
+        )
+        places = self._places(keys)
+        np.add.at(self._low[:, 0], places, sizes[counts])
+        is_reported = np.array([name in REPORTED for name in basis.names])[basis.codes]
+        for column, values in enumerate(_values(block, order, is_reported, kwh), start=1):
+            high, low = _whole_sums(values, starts)
+            np.add.at(self._high[:, column], places, high[counts])
+            np.add.at(self._low[:, column], places, low[counts])
+
+    def kinds(self) -> dict[Kind, Sum]:
+        """What was gathered."""
+        names = [list(known) for known in self._names]
+        made = {}
+        for key, place in self._ids.items():
+            day, weight, intensity, *codes = np.frombuffer(key, dtype=np.int64).tolist()
+            texts = tuple(known[code] for known, code in zip(names, codes, strict=True))
+            high, low = self._high[place].tolist(), self._low[place].tolist()
+            rows, *of_moments, energy = ((a << _HALF) + b for a, b in zip(high, low, strict=True))
+            made[Kind(day, weight, intensity, texts)] = Sum(rows, Moments(*of_moments), energy)
+        return made
+
+    def _lookup(self, place: int, names: Sequence[str]) -> Ints:
+        """The segment's code of each of a block's names."""
+        known = self._names[place]
+        return np.array([known.setdefault(name, len(known)) for name in names], dtype=np.int64)
+
+    def _places(self, keys: Ints) -> Ints:
+        """Where the sums of kinds are; new ones begin at nothing."""
+        data, width, ids = keys.tobytes(), keys.shape[1] * keys.itemsize, self._ids
+        rows = (data[begin : begin + width] for begin in range(0, len(data), width))
+        places = np.array([ids.setdefault(row, len(ids)) for row in rows], dtype=np.int64)
+        if len(ids) > len(self._high):
+            room = ((0, 2 * len(ids) - len(self._high)), (0, 0))
+            self._high, self._low = np.pad(self._high, room), np.pad(self._low, room)
+        return places
 
 
-def _values(block: pa.Table, rows: Ints, texts: Sequence[Any]) -> Iterator[Ints | Halves]:
-    """The seven moments of `rows`, and the picojoules of those whose energy is not modelled."""
-    n_in, n_cached, n_out = (_owned(block, name)[rows] for name in _TOKENS)
+def _values(block: pa.Table, order: Ints, is_reported: Flags, kwh: Floats | None) -> Iterator[Ints | Halves]:
+    """The seven moments of rows in an `order`, and the picojoules of those whose energy is not modelled."""
+    n_in, n_cached, n_out = (_owned(block, name)[order] for name in _TOKENS)
     yield from moments(n_in, n_cached, n_out)
-    basis = texts[TEXTS.index("basis")]
-    is_reported = np.array([name in REPORTED for name in basis.names])[basis.codes[rows]]
-    if not is_reported.any():
-        yield np.zeros(len(rows), dtype=np.int64)
+    if kwh is None:
         return
-    kwh = whole(block.column("energy_kwh")).to_numpy(zero_copy_only=False)[rows]
-    units = np.rint(np.where(is_reported, np.nan_to_num(kwh, nan=0.0), 0.0) * float(ENERGY_UNITS_PER_KWH))
+    reported = np.where(is_reported, np.nan_to_num(kwh, nan=0.0), 0.0)[order]
+    units = np.rint(reported * float(ENERGY_UNITS_PER_KWH))
     high = np.floor(units / 2.0**_HALF)
     yield high.astype(np.int64), (units - high * 2.0**_HALF).astype(np.int64)
 
@@ -224,16 +265,16 @@ def _owned(block: pa.Table, name: str) -> Ints:
     return _filled(found)
 
 
-def _whole_sums(values: Ints | Halves, starts: Ints) -> list[int]:
-    """Exact sums of runs that begin at `starts`, as whole numbers without a bound."""
+def _whole_sums(values: Ints | Halves, starts: Ints) -> Halves:
+    """Exact sums of runs that begin at `starts`."""
     if isinstance(values, tuple):
         high, low = values
-    elif not len(values) or int(np.abs(values).max()) < (1 << 62) // len(values):
-        return list(map(int, np.add.reduceat(values, starts).tolist()))
+    elif int(np.abs(values).max(initial=0)) < (1 << 62) // max(len(values), 1):
+        sums = np.add.reduceat(values, starts)
+        return sums >> _HALF, sums & _MASK
     else:
         high, low = values >> _HALF, values & _MASK
-    highs, lows = (np.add.reduceat(part, starts).tolist() for part in (high, low))
-    return [(a << _HALF) + b for a, b in zip(highs, lows, strict=True)]
+    return np.add.reduceat(high, starts), np.add.reduceat(low, starts)
 
 
 def _grouped(coded: Sequence[tuple[Any, int]]) -> tuple[Ints, Ints]:
@@ -254,15 +295,15 @@ def _grouped(coded: Sequence[tuple[Any, int]]) -> tuple[Ints, Ints]:
     return distinct(key, size)
 
 
-def _coded(values: pa.Array) -> tuple[npt.NDArray[np.int32], list[float | None]]:
-    """Codes of numbers, and the numbers; null has a code of its own."""
+def _coded(values: pa.Array, units: int, without: int) -> tuple[npt.NDArray[np.int32], Ints]:
+    """Codes of numbers, and the numbers in whole `units`; null is `without`."""
     encoded = values.dictionary_encode()
-    indices = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False)
-    return indices.astype(np.int32), [*encoded.dictionary.to_pylist(), None]
-
-
-def _micro(value: float, units: int) -> int:
-    return int(np.floor(value * units + 0.5))
+    indices = encoded.indices
+    if indices.null_count:
+        indices = indices.fill_null(len(encoded.dictionary))
+    found = np.floor(encoded.dictionary.to_numpy(zero_copy_only=False) * units + 0.5).astype(np.int64)
+    codes: npt.NDArray[np.int32] = indices.to_numpy(zero_copy_only=False)
+    return codes, np.append(found, without)
 
 
 def _place(names: Sequence[str], name: str) -> int:
