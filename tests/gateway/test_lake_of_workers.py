@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -18,10 +19,9 @@ TRACES = 12
 
 
 def with_lake(path: Path, folder: Path, **settings: object) -> Path:
-    import json
-
     content = json.loads(path.read_text())
     content["lake"] = {"folder": str(folder), "seal_after_s": 1.0, **settings}
+    content["web"] = {"enabled": True}
     path.write_text(json.dumps(content))
     return path
 
@@ -88,6 +88,9 @@ def test_spans_of_a_trace_meet_whichever_workers_took_them_in(tmp_path: Path) ->
                 assert await group.by_worker("wattspan_lake_spans_total") == {"lake": 2 * TRACES}
                 assert await group.by_worker("wattspan_workers") == {"": 2}
                 assert await group.get("/healthz") == (200, '{"status": "ok", "reasons": []}')
+                # the page over the lake is where the probes are
+                status, listed = await group.get("/api/traces")
+                assert (status, json.loads(listed)["total"]) == (200, TRACES)
                 await group.end()
 
     asyncio.run(run())

@@ -70,7 +70,9 @@ class Gateway:
         drain_s = settings.drain_s / 2
         self.http = HttpReceiver(settings.http, *shared, self.receiver_tallies["http"], drain_s)
         self.grpc = GrpcReceiver(settings.grpc, *shared, self.receiver_tallies["grpc"], drain_s)
-        self.telemetry = Telemetry(settings.telemetry, self, page_of(config))
+        # The supervisor of several workers shows probes, metrics and the page.
+        page = None if seat.is_shared else page_of(config)
+        self.telemetry = Telemetry(settings.telemetry, self, page)
         self._registry = CollectorRegistry()
         self._registry.register(
             GatewayCollector(

@@ -19,6 +19,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from wattspan.gateway.page import page_of
 from wattspan.gateway.seat import Seat
 from wattspan.gateway.settings import ReceiverSection, ServeConfig
 from wattspan.gateway.shared_port import SharedPort
@@ -53,7 +54,7 @@ class Supervisor:
     """All processes of a gateway. Made, started and stopped on one event loop."""
 
     def __init__(self, config: ServeConfig, seats: Sequence[Seat]) -> None:
-        """Raises OSError where an address cannot be had."""
+        """Raises OSError where an address cannot be had, ValueError where there is no page to show."""
         self.config = config
         self.http = _Port(config.gateway.http, config.gateway.http.port)
         try:
@@ -61,7 +62,7 @@ class Supervisor:
         except OSError:
             self.http.close()
             raise
-        self.telemetry = Telemetry(config.gateway.telemetry, self)
+        self.telemetry = Telemetry(config.gateway.telemetry, self, page_of(config))
         self._seats = list(seats)
         if config.lake.folder is not None:
             self._seats.append(Seat(is_shared=True, is_lake=True))
