@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from importlib.resources import files
 from typing import Final
@@ -95,7 +95,8 @@ class _Pdf(FPDF):
         if self.document.status != "active":
             self._font(11, bold=True, color=_RED)
             why = f": {self.document.status_reason}" if self.document.status_reason else ""
-            self._line(f"This edition is {self.document.status}{why}", 7)
+            by = f"; {self.document.replaced_by} takes its place" if self.document.replaced_by else ""
+            self._line(f"This edition is {self.document.status}{why}{by}", 7)
         self.ln(6)
         self._font(34, bold=True, color=_GREEN)
         self._line(f"{columns['ghg_location']['value']} kgCO2e", 15)
@@ -104,6 +105,11 @@ class _Pdf(FPDF):
         self.ln(2)
         self._interval()
         self._cards()
+        if self.document.customer is not None and self.document.share_kg is not None:
+            self._font(10, bold=True)
+            name, inferences = self.document.customer
+            share = shown(self.document.share_kg)
+            self._line(f"Share of {name}: {share} kgCO2e for {inferences:,} of its own inferences", 6)
         self._heading("What it is")
         self._line(
             f"{columns['functional_unit'][0].upper()}{columns['functional_unit'][1:]}. "
@@ -214,8 +220,8 @@ class _Pdf(FPDF):
             f"{method['id']} (sha256:{method['sha256'][:16]}…): energy of each model call from its tokens, "
             "by input, cached input and output, times host, idle share and PUE; carbon by the grid where and "
             f"when it ran, {method['signal']} {method['factor_type']} intensity, location-based. "
-            f"Use by direct factors: {columns['ghg_use']['direct']['value']} kgCO2e per 1,000. "
-            f"Market-based: {columns['ghg_market']['value']}.",
+            f"Use by direct factors: {_per_1000(columns['ghg_use']['direct'])}. "
+            f"Market-based: {_per_1000(columns['ghg_market'])}.",
             5,
         )
         self._heading("Boundary")
@@ -249,8 +255,10 @@ class _Pdf(FPDF):
     def _shares(self, rows: list[tuple[str, float]]) -> None:
         for name, share in rows:
             y = self.get_y()
+            # long names of models and mixes of regions get smaller before they are cut
+            self._font(8.5 if len(name) <= 46 else 7)
+            self.cell(72, 5, name if len(name) <= 58 else f"{name[:57]}…")
             self._font(8.5)
-            self.cell(72, 5, name if len(name) <= 46 else f"{name[:45]}…")
             self.set_fill_color(190, 222, 207)
             self.rect(self.l_margin + 74, y + 1.2, max(0.2, min(share, 100.0)) * 0.75, 2.6, style="F")
             self.set_x(self.l_margin + 152)
@@ -361,3 +369,8 @@ class _Pdf(FPDF):
                 block.set_xy(x - 2, top + height + 1)
                 block.multi_cell(step_mm, 2.9, bar.label, align="C")
             block.set_xy(block.l_margin, top + height + 11)
+
+
+def _per_1000(found: Mapping[str, str]) -> str:
+    value = found["value"]
+    return value if value == NOT_AVAILABLE else f"{value} kgCO2e per 1,000"

@@ -10,6 +10,7 @@ import datetime as dt
 import io
 import math
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 import xlsxwriter
@@ -153,13 +154,13 @@ class _Sheets:
     def _number(self, quoted: str, is_head: bool) -> Any:
         """A format that shows as many decimals as are quoted; the cell holds all digits."""
         decimals = len(quoted.partition(".")[2])
-        shown = "0" + (f".{'0' * decimals}" if decimals else "")
-        made = self._numbers.get((shown, is_head))
+        form = "0" + (f".{'0' * decimals}" if decimals else "")
+        made = self._numbers.get((form, is_head))
         if made is None:
             base = {"font_name": "Arial", "font_size": 10, "valign": "top", "align": "left"}
             strong = {"bold": True, "bg_color": "#e6f2ec"} if is_head else {}
-            made = self.book.add_format({**base, **strong, "num_format": shown})
-            self._numbers[shown, is_head] = made
+            made = self.book.add_format({**base, **strong, "num_format": form})
+            self._numbers[form, is_head] = made
         return made
 
     def method(self) -> None:
@@ -292,15 +293,12 @@ class _Sheets:
             {"num_font": {"size": 8}, "major_gridlines": {"visible": True, "line": {"color": "#d6ded9"}}}
         )
         sheet.insert_chart(first - 1, _DRAWN + 5, chart)
-        added = " + ".join(f"{name} {sums[name]}" for name in steps)
-        self._write(sheet, last + 1, 0, "sums of the steps", self.note)
-        self._write(
-            sheet,
-            last + 1,
-            1,
-            f"{sums['before']} + {added} = {sums['after']}; left over {sums['residual']}",
-            self.flat,
+        before, *each, after, left = (
+            shown(Decimal(sums[name])) for name in ("before", *steps, "after", "residual")
         )
+        added = " + ".join(f"{name} {part}" for name, part in zip(steps, each, strict=True))
+        self._write(sheet, last + 1, 0, "sums of the steps", self.note)
+        self._write(sheet, last + 1, 1, f"{before} + {added} = {after}; left over {left}", self.flat)
         return max(last + 4, first + 15)
 
     def _comparative(self, sheet: Any, row: int) -> None:
