@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 
 from tests.disclosure.pact_sources import Shelf, made
@@ -25,20 +26,33 @@ from wattspan.disclosure.pact.regions import around, region_names
 from wattspan.disclosure.pact.rules import set_faults
 from wattspan.disclosure.subject import Feature
 
-OFFICIAL_SHA256 = "3e1e0edfb163871d"
-"""First digits of pact-productfootprint-3.0.4.schema.json, from wbcsd/pact-conformance-service 839bfe8."""
+SCHEMA = "pact-productfootprint-3.0.4.schema.json"
+"""From wbcsd/pact-conformance-service 839bfe8, MIT."""
+
+
+def official(name: str, sha256: str) -> bytes:
+    """A file of PACT, which is not shipped: where WATTSPAN_PACT_SCHEMA is, or beside the checkout."""
+    beside = Path(__file__).parents[2].parent / "shared/evidence/disclosure/pact" / SCHEMA
+    path = Path(os.environ.get("WATTSPAN_PACT_SCHEMA", beside)).with_name(name)
+    if not path.is_file():
+        pytest.skip(f"PACT's {name} is not at hand; WATTSPAN_PACT_SCHEMA names {SCHEMA} in the folder of it")
+    data = path.read_bytes()
+    assert hashlib.sha256(data).hexdigest().startswith(sha256), f"{path} is another version"
+    return data
 
 
 def official_schema() -> dict[str, Any]:
-    """PACT's own schema, which is not shipped: where WATTSPAN_PACT_SCHEMA says, or beside the checkout."""
-    beside = Path(__file__).parents[2].parent / "shared/evidence/disclosure/pact"
-    path = Path(os.environ.get("WATTSPAN_PACT_SCHEMA", beside / "pact-productfootprint-3.0.4.schema.json"))
-    if not path.is_file():
-        pytest.skip("PACT's schema 3.0.4 is not at hand; WATTSPAN_PACT_SCHEMA names the file where it is")
-    data = path.read_bytes()
-    assert hashlib.sha256(data).hexdigest().startswith(OFFICIAL_SHA256), f"{path} is another version"
-    found: dict[str, Any] = json.loads(data)
+    """PACT's own schema of a ProductFootprint."""
+    found: dict[str, Any] = json.loads(official(SCHEMA, "3e1e0edfb163871d"))
     return found
+
+
+def official_part(name: str) -> Draft202012Validator:
+    """What PACT's OpenAPI document says of one of its types."""
+    document = yaml.safe_load(official("pact-openapi-3.0.4.yaml", "7daedf5a520e2208"))
+    return Draft202012Validator(
+        {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+    )
 
 
 def test_a_footprint_has_the_sealed_figures_for_a_thousand_pieces(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Numbers are those of wbcsd/pact-conformance-service (docs/v3-test-cases-expected
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import uuid
 from collections.abc import Iterator
@@ -14,9 +15,9 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.disclosure.test_pact_footprint import official_schema
+from tests.disclosure.test_pact_footprint import official_part, official_schema
 from tests.pact.pact_host import Customer, Host
-from wattspan.disclosure.pact import faults
+from wattspan.disclosure.pact import events, faults
 from wattspan.disclosure.pact.rules import set_faults
 
 TYPE = "org.wbcsd.pact.ProductFootprint."
@@ -197,6 +198,30 @@ def test_18_the_token_endpoint_is_discovered(host: Host) -> None:
             auth=(host.credentials.client.id, host.credentials.secret),
         )
     assert answer.status_code == 200
+
+
+def test_what_is_sent_and_told_is_as_the_official_document_has_it(
+    host: Host, http: httpx.Client, customer: Customer, footprints: list[dict[str, Any]]
+) -> None:
+    before = len(customer.events)
+    for asked in (footprints[0]["productIds"], ["urn:pact:null"]):
+        assert (
+            posted(http, event("RequestCreatedEvent", {"productId": asked}, customer.url)).status_code == 200
+        )
+    fulfilled, rejected = sorted(customer.wait_for(before + 2)[before:], key=lambda one: str(one["type"]))
+    news = events.published([footprints[0]["id"]], "//saas.example/3/events", dt.datetime.now(dt.UTC))
+    with host.http(Authorization="Bearer none") as stranger:
+        errors = [stranger.get("/3/footprints").json(), http.get("/3/footprints/x").json()]
+    errors += [http.get("/3/footprints?limit=x").json(), rejected["data"]["error"]]
+    for name, contents in {
+        "RequestFulfilledEvent": [fulfilled],
+        "RequestRejectedEvent": [rejected],
+        "PublishedEvent": [news],
+        "Error": errors,
+        "ProductFootprint": footprints,
+    }.items():
+        validator = official_part(name)
+        assert [error.message for one in contents for error in validator.iter_errors(one)] == [], name
 
 
 @pytest.mark.parametrize(

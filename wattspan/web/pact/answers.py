@@ -77,7 +77,7 @@ def answering() -> Middleware:
             if "Allow" in error.headers:
                 made.headers["Allow"] = error.headers["Allow"]
         except Exception:
-            log.exception("%s %s", request.method, request.path)
+            log.exception("%s %s", request.method, request.rel_url.raw_path)
             made = error_answer(ApiError("InternalError", "something went wrong here; it was logged"))
         for name, value in HEADERS.items():
             made.headers[name] = value

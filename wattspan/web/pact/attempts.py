@@ -15,6 +15,8 @@ from wattspan.disclosure.pact.settings import LimitsSection
 
 MOST_REMEMBERED: Final = 20_000
 """Addresses and clients in memory; the one unheard of for longest goes first."""
+MOST_NAME: Final = 64
+"""Characters by which one is remembered: ids of clients have 23."""
 _MINUTE_S: Final = 60.0
 _MOST_KNOWN: Final = 100
 """Addresses that are remembered as a client's own."""
@@ -54,7 +56,7 @@ class Attempts:
             (count.until - now for key in self._keys(client_id, address) if (count := self._counts.get(key))),
             default=0.0,
         )
-        asking = _kept(self._asking, address, _Asking())
+        asking = _kept(self._asking, address[:MOST_NAME], _Asking())
         while asking.times and asking.times[0] <= now - _MINUTE_S:
             asking.times.popleft()
         most = self._limits.token_requests_per_minute
@@ -77,9 +79,11 @@ class Attempts:
         """The right secret: nothing is held against either, and the address is the client's own now."""
         for key in self._keys(client_id, address):
             self._counts.pop(key, None)
-        _kept(_kept(self._known, client_id, OrderedDict()), address, None, _MOST_KNOWN)
+        known = _kept(self._known, client_id[:MOST_NAME], OrderedDict())
+        _kept(known, address[:MOST_NAME], None, _MOST_KNOWN)
 
     def _keys(self, client_id: str, address: str) -> tuple[tuple[str, str], ...]:
+        client_id, address = client_id[:MOST_NAME], address[:MOST_NAME]
         own = ("address", address)
         is_known = address in self._known.get(client_id, ())
         return (own, ("client at", f"{client_id} {address}")) if is_known else (own, ("client", client_id))
