@@ -15,6 +15,7 @@ from wattspan.grid.cache import Cache
 from wattspan.grid.feeds.file import FileFeed
 from wattspan.grid.live import LiveSignal
 from wattspan.grid.prefetch import Prefetcher
+from wattspan.lake.cells import add_cells
 from wattspan.lake.check import check
 from wattspan.lake.estimate_sets import estimate_as
 from wattspan.lake.features import FeatureRules
@@ -25,6 +26,8 @@ from wattspan.lake.seal import Sealer
 from wattspan.lake.spans import SpanSource
 from wattspan.lake.writer import LakeWriter
 from wattspan.methodology import Edition
+from wattspan.views.cells import cells_of
+from wattspan.views.rollup import Question, roll_up
 
 MARCH = 1_772_532_000
 """2026-03-03T10:00Z."""
@@ -114,6 +117,36 @@ def test_other_estimates_of_rows_that_got_their_hour_stay(
     assert after == before
     assert len(after) == 3
     assert check(tmp_path / "lake").findings == []
+
+
+def test_sums_follow_the_hours(tmp_path: Path, signal: LiveSignal, hours: Path) -> None:
+    folder = tmp_path / "lake"
+
+    def grams() -> tuple[int, float]:
+        rolled = roll_up(open_snapshot(folder), Question(("day", "region"))).total
+        return rolled.recorded, rolled.co2e_g.central
+
+    def of_rows() -> tuple[int, float]:
+        query = "SELECT count(*) FILTER (is_owner), sum(co2e_g) FROM spans"
+        found: tuple[int, float] = open_snapshot(folder).connect().execute(query).fetchone()
+        return found
+
+    with writer_of(folder, signal) as writer:
+        writer.ingest([SpanSource().request(calls("eu-central-1", "us-east-1"))])
+        writer.seal_all()
+        assert add_cells(writer, cells_of, from_rows=1) == 1
+        before = grams()
+        assert before == pytest.approx(of_rows(), rel=1e-12)
+        arrive(signal, hours, "DE,2026-03-03T10:00Z,301.5")
+        refresh(writer)
+        # the cells of the segment went with it
+        assert [one.cells for one in writer.manifest.segments] == [None]
+        assert grams() == pytest.approx(of_rows(), rel=1e-12)
+        assert add_cells(writer, cells_of, from_rows=1) == 1
+        after = grams()
+    assert after == pytest.approx(of_rows(), rel=1e-12)
+    assert after[1] != before[1]
+    assert check(folder).findings == []
 
 
 def test_second_refresh_has_nothing_to_do_and_reads_nothing(
