@@ -20,6 +20,7 @@ class Shelf:
     """A book and the key it is signed with."""
 
     def __init__(self, root: Path) -> None:
+        root.mkdir(parents=True, exist_ok=True)
         self.book = Book(root / "disclosures")
         self.key = SigningKey.new(root / "key.pem")
 

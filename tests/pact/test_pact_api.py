@@ -23,7 +23,10 @@ from tests.disclosure.sealed_rows import cell, sealed
 from tests.pact.pact_host import Authority, Customer, Host, config_of, hosting, recipient
 from tests.pact.test_pact_conformance import event, posted
 from wattspan.cli.main import app
-from wattspan.disclosure.pact.clients import Clients
+from wattspan.disclosure.pact import Terms
+from wattspan.disclosure.pact.catalogue import Catalogue
+from wattspan.disclosure.pact.clients import Client, Clients
+from wattspan.disclosure.pact.criteria import Criteria
 from wattspan.disclosure.pact.openapi import openapi
 from wattspan.disclosure.pact.state import State
 from wattspan.disclosure.subject import Feature
@@ -283,16 +286,40 @@ def test_an_error_nobody_foresaw_tells_nothing(
     assert "ledger.jsonl, line 2" in caplog.text
 
 
-def test_a_folder_that_was_changed_is_not_handed_out(tmp_path: Path, authority: Authority) -> None:
+def test_a_folder_that_was_changed_is_not_handed_out_until_it_is_mended(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
     shelf.publish()
     published = shelf.publish(feature=Feature("search"), rows=sealed(cell(feature="search")))
     statement = shelf.book.folder(published.id) / "disclosure.json"
-    statement.write_bytes(statement.read_bytes().replace(b"Example SaaS", b"Another SaaS"))
-    with hosting(shelf, config_of(tmp_path, authority), authority) as host, host.asking() as http:
-        assert [f["productNameCompany"] for f in data_of(http.get("/3/footprints"))] == [
-            "Ticket summary (per 1,000 inferences)"
-        ]
+    whole = statement.read_bytes()
+    statement.write_bytes(whole.replace(b"Example SaaS", b"Another SaaS"))
+    state, now = State(tmp_path / "pact.sqlite"), [0.0]
+    catalogue = Catalogue(shelf.book, Terms(), state, lambda: now[0])
+    catalogue.refresh()
+    assert len(catalogue) == 1
+    assert catalogue.problems == (
+        "saas.example/2026Q3/search@1 is not handed out: disclosure.json was changed: its SHA-256 is not the "
+        "manifest's",
+    )
+    statement.write_bytes(whole)
+    for now[0], count in ((29.0, 1), (30.0, 2)):
+        catalogue.refresh()
+        assert len(catalogue) == count
+    assert catalogue.problems == ()
+    state.close()
+
+
+def test_what_another_ledger_had_is_not_handed_out(tmp_path: Path) -> None:
+    one, other = Shelf(tmp_path), Shelf(tmp_path / "other")
+    one.publish()
+    other.publish(feature=Feature("search"), rows=sealed(cell(feature="search")))
+    state = State(tmp_path / "pact.sqlite")
+    for shelf, name in ((one, "ticket-summary"), (other, "search"), (one, "ticket-summary")):
+        catalogue = Catalogue(shelf.book, Terms(), state)
+        catalogue.refresh()
+        found = catalogue.all_of(Criteria(), Client("c", "c", None, ""))
+        assert [entry.feature for entry in found] == [name]
+    state.close()
 
 
 def test_what_was_handed_out_stays_as_it_was_when_terms_change(tmp_path: Path, authority: Authority) -> None:

@@ -7,9 +7,11 @@ kept as it was, so that terms which change later change new footprints alone (PA
 from __future__ import annotations
 
 import json
+import math
 import re
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -34,6 +36,10 @@ CURSOR: Final = "^[0-9a-f]{24}$"
 """Texts that name a page."""
 _CURSOR: Final = re.compile(CURSOR.strip("^$"))
 _OF_A_DISCLOSURE: Final = (BookError, CanonicalError, CellsError, FolderError)
+
+
+AGAIN_S: Final = 30.0
+"""How soon a disclosure that could not be handed out is looked at again."""
 
 
 class CursorError(ValueError):
@@ -68,10 +74,13 @@ class Page:
 class Catalogue:
     """The footprints of a book in a state; many threads may ask."""
 
-    def __init__(self, book: Book, terms: Terms, state: State) -> None:
-        self._book, self._terms, self._state = book, terms, state
+    def __init__(
+        self, book: Book, terms: Terms, state: State, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._book, self._terms, self._state, self._clock = book, terms, state, clock
         self._lock = threading.Lock()
         self._seen: tuple[int, int] | None = None
+        self._again_at = math.inf
         self._entries: tuple[Entry, ...] = ()
         self.problems: tuple[str, ...] = ()
         """Why some disclosures are not handed out, a line each."""
@@ -83,10 +92,12 @@ class Catalogue:
         """Take in what the ledger has got since the last look. Raises LedgerError where it is not whole."""
         with self._lock:
             stamp = self._stamp()
-            if stamp == self._seen:
+            if stamp == self._seen and self._clock() < self._again_at:
                 return
             self._take_in(announce)
             self._seen = stamp
+            # a folder may be mended, which no line of the ledger tells
+            self._again_at = self._clock() + AGAIN_S if self.problems else math.inf
 
     def get(self, footprint_id: str) -> Entry | None:
         """The footprint with an id, in any case; None where there is none."""
@@ -112,7 +123,8 @@ class Catalogue:
         problems: list[str] = []
         new: list[tuple[Published, dict[str, Any]]] = []
         changed: list[tuple[str, str]] = []
-        for published in self._book.published():
+        in_ledger = self._book.published()
+        for published in in_ledger:
             status = "Active" if published.status == "active" else "Deprecated"
             row = known.get(published.id)
             if row is None:
@@ -135,10 +147,13 @@ class Catalogue:
                     ),
                 )
             db.executemany("UPDATE footprints SET status = ? WHERE disclosure = ?", changed)
-            self._entries = tuple(map(_entry, db.execute("SELECT * FROM footprints ORDER BY seq").fetchall()))
-            news = {published.id for published, _ in new} | {disclosure for _, disclosure in changed}
-            announce(db, [e for e in self._entries if e.body["id"] in {footprint_id(id_) for id_ in news}])
-        self.problems = tuple(problems)
+            # what another ledger once had is none of this one's
+            ids = {published.id for published in in_ledger}
+            rows = db.execute("SELECT * FROM footprints ORDER BY seq").fetchall()
+            entries = tuple(_entry(row) for row in rows if row["disclosure"] in ids)
+            news = {footprint_id(name) for name in (*(p.id for p, _ in new), *(name for _, name in changed))}
+            announce(db, [entry for entry in entries if entry.id in news])
+        self._entries, self.problems = entries, tuple(problems)
 
     def _made(self, published: Published) -> dict[str, Any]:
         if wrong := self._book.verify(published.id):
