@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
+from wattspan.config_file import ConfigError as ConfigError
+from wattspan.config_file import load_as
 from wattspan.estimator import Deployment, Estimator, Metered
 from wattspan.grid import Embedded, Kind, Signal
 from wattspan.grid.intensity import FactorType
@@ -31,14 +32,6 @@ if TYPE_CHECKING:
     from wattspan.grid.shape_file import OwnShapes
     from wattspan.lake.seal import Sealer
     from wattspan.lake.spans import SpanSource
-
-
-OF_OTHER_COMMANDS: Final = ("gateway", "web", "pact")
-"""Sections that only one command reads: the file of that command serves all others too."""
-
-
-class ConfigError(ValueError):
-    """The configuration file is wrong: file, line, key, what was found and what is allowed."""
 
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -369,75 +362,8 @@ class Config(_Section):
 
 
 def load_config(path: Path | None) -> Config:
-    """Read the YAML file at `path`; None gives the defaults.
+    """The configuration at `path` (None: the defaults), with what the environment says of it (`load_as`).
 
-    Raises ConfigError naming the file, the line and key where known, what was found and what is allowed.
+    Raises ConfigError naming the file, the line and key, what was found and what is allowed.
     """
-    if path is None:
-        return Config()
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {error}") from error
-    if content is None:
-        return Config()
-    if not isinstance(content, dict):
-        raise ConfigError(
-            f"{path}: the file must be a mapping of keys such as deployments:, found {content!r}"
-        )
-    try:
-        return Config.model_validate({key: content[key] for key in content if key not in OF_OTHER_COMMANDS})
-    except ValidationError as error:
-        raise ConfigError(
-            "\n".join(_explain(path, text, content, item) for item in error.errors())
-        ) from error
-
-
-def _explain(path: Path, text: str, content: dict[str, Any], item: Any) -> str:
-    place = ".".join(str(part) for part in item["loc"])
-    line = _line_of(text, item["loc"])
-    found = f", found {item['input']!r}" if not isinstance(item["input"], dict) else ""
-    allowed = ""
-    if item["type"] == "extra_forbidden":
-        sections: dict[str, type[BaseModel]] = {
-            "grid": GridSection,
-            "attributes": AttributesSection,
-            "deployments": DeploymentSection,
-            "disclosure": DisclosureSection,
-            "lake": LakeSection,
-            "features": FeatureRule,
-        }
-        section = sections.get(str(item["loc"][0]), Config) if len(item["loc"]) > 1 else Config
-        if "metered" in item["loc"][:-1]:
-            section = MeteredSection
-        if "compute" in item["loc"][:-1]:
-            section = ComputeSection
-        if "pact" in item["loc"][:-1]:
-            section = PactTermsSection
-        allowed = f"; allowed keys: {', '.join(section.model_fields)}"
-    where = f"{path}, line {line}" if line else str(path)
-    reason = item["msg"].removeprefix("Value error, ")
-    return f"{where}: {place}: {reason}{found}{allowed}"
-
-
-def _line_of(text: str, loc: tuple[int | str, ...]) -> int | None:
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
-    line = None
-    for part in loc:
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if key.value == part:
-                    line, node = key.start_mark.line + 1, value
-                    break
-            else:
-                return line
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            return line
-    return line
+    return load_as(Config, path, os.environ, ())

@@ -1,4 +1,4 @@
-"""The configuration file of a server: read, overridden from the environment, checked.
+"""The configuration file: read, overridden from the environment, checked against the sections a command has.
 
 `${env:NAME}` in a text stands for an environment variable, so that secrets need not be in the file. A
 variable `WATTSPAN__GATEWAY__HTTP__PORT` replaces `gateway.http.port`; places in lists are numbers from 0.
@@ -14,13 +14,17 @@ from typing import Any, Final, NamedTuple, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from wattspan.config import OF_OTHER_COMMANDS, Config, ConfigError
-
+OF_OTHER_COMMANDS: Final = ("gateway", "web", "pact")
+"""Sections that only one command reads: the file of that command serves all others too."""
 PREFIX: Final = "WATTSPAN__"
 _REFERENCE: Final = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 
 Place = tuple[str | int, ...]
-_Model = TypeVar("_Model", bound=Config)
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class ConfigError(ValueError):
+    """The configuration file is wrong: file, line, key, what was found and what is allowed."""
 
 
 def load_as(
@@ -117,7 +121,7 @@ def _put(content: dict[str, Any], place: Place, value: Any) -> None:
 class _Explaining(NamedTuple):
     """What an error in a file is told with."""
 
-    model: type[Config]
+    model: type[BaseModel]
     path: Path | None
     text: str
     variables: dict[Place, str]

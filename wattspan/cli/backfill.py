@@ -9,11 +9,9 @@ import typer
 from rich.table import Table
 
 from wattspan import quantities
-from wattspan.cli.console import BAD_INPUT, console, errors, fail
+from wattspan.cli.console import BAD_INPUT, console, fail, print_problems
 from wattspan.config import ConfigError, load_config
 from wattspan.methodology import EditionError
-
-PROBLEMS_SHOWN = 10
 
 
 def backfill_(
@@ -77,9 +75,6 @@ def backfill_(
             f"90 %: {quantities.mass_band(carbon.low, carbon.high, carbon.central)}",
         )
         console.print(table)
-    for problem in tally.problems[:PROBLEMS_SHOWN]:
-        errors.print(str(problem), markup=False, style="yellow", soft_wrap=True)
-    if tally.problem_count > PROBLEMS_SHOWN:
-        errors.print(f"... and {tally.problem_count - PROBLEMS_SHOWN:,} more problems", style="yellow")
+    print_problems(tally.problems, tally.problem_count)
     if tally.problem_count:
         raise typer.Exit(BAD_INPUT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Final, NoReturn
 
 import typer
@@ -15,6 +16,7 @@ errors = Console(stderr=True, highlight=False)
 BAD_INPUT = 1
 BAD_USAGE = 2
 _WIDEST: Final = 400
+_PROBLEMS_SHOWN: Final = 10
 
 
 def plain_table(*headings: str, show_footer: bool = False) -> Table:
@@ -41,3 +43,11 @@ def fail(message: str, status: int = BAD_USAGE) -> NoReturn:
     errors.print("[bold red]error[/]", end=" ")
     errors.print(message, markup=False)
     raise typer.Exit(status)
+
+
+def print_problems(problems: Sequence[object], count: int) -> None:
+    """What was wrong with the input, to standard error: the first few, and how many more of `count`."""
+    for problem in problems[:_PROBLEMS_SHOWN]:
+        errors.print(str(problem), markup=False, style="yellow", soft_wrap=True)
+    if count > _PROBLEMS_SHOWN:
+        errors.print(f"... and {count - _PROBLEMS_SHOWN:,} more problems", style="yellow")

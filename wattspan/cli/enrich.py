@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wattspan import quantities
-from wattspan.cli.console import BAD_INPUT, errors, fail
+from wattspan.cli.console import BAD_INPUT, errors, fail, print_problems
 from wattspan.cli.progress import reading_bar
 from wattspan.config import ConfigError, load_config
 from wattspan.methodology import Edition, EditionError
@@ -24,7 +24,6 @@ from wattspan.otlp.summary import Share, Summary
 
 _Choice = TypeVar("_Choice", bound=str)
 
-PROBLEMS_SHOWN = 10
 MODELS_SHOWN = 8
 REASONS_SHOWN = 5
 
@@ -76,10 +75,7 @@ def enrich(
         _write(summary, found, estimator.edition)
     if not quiet:
         errors.print(report(found, estimator.edition.label))
-    for problem in found.problems[:PROBLEMS_SHOWN]:
-        errors.print(str(problem), markup=False, style="yellow", soft_wrap=True)
-    if found.problem_count > PROBLEMS_SHOWN:
-        errors.print(f"... and {found.problem_count - PROBLEMS_SHOWN:,} more problems", style="yellow")
+    print_problems(found.problems, found.problem_count)
     if found.problem_count:
         raise typer.Exit(BAD_INPUT)
 

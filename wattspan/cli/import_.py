@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from wattspan import quantities
-from wattspan.cli.console import BAD_INPUT, console, errors, fail
+from wattspan.cli.console import BAD_INPUT, console, fail, print_problems
 from wattspan.cli.progress import reading_bar
 from wattspan.config import Config, ConfigError, load_config
 from wattspan.methodology import EditionError
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from wattspan.lake.sources.files import FileReader, Portion
     from wattspan.lake.sources.tally import Tally
 
-PROBLEMS_SHOWN = 10
 ROWS_SHOWN = 5
 
 
@@ -99,10 +98,7 @@ def import_(
         summary.write_text(text + "\n", encoding="utf-8")
     if not quiet:
         _show(tally, lake, dry_run)
-    for problem in tally.problems[:PROBLEMS_SHOWN]:
-        errors.print(str(problem), markup=False, style="yellow", soft_wrap=True)
-    if tally.problem_count > PROBLEMS_SHOWN:
-        errors.print(f"... and {tally.problem_count - PROBLEMS_SHOWN:,} more problems", style="yellow")
+    print_problems(tally.problems, tally.problem_count)
     if tally.problem_count:
         raise typer.Exit(BAD_INPUT)
 

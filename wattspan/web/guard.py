@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_address
 from typing import Final
 
 from aiohttp import web
@@ -24,16 +23,6 @@ HEADERS: Final = {
 }
 
 _KEPT: Final = frozenset(("Allow", "Location", "Retry-After"))
-
-
-def is_loopback(host: str) -> bool:
-    """The name or address leads to this machine only."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def allowed_hosts(bound: str, more: tuple[str, ...]) -> frozenset[str]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from wattspan.addresses import is_loopback
 from wattspan.disclosure.pact.terms import Terms
-from wattspan.web.guard import is_loopback
 from wattspan.web.site import make_app
 
 

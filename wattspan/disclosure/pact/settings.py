@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from wattspan.addresses import is_loopback
 from wattspan.config import Config, DisclosureSection, PublicUrl
 from wattspan.config_file import load_as
 from wattspan.tls import client_context, server_context
@@ -53,7 +53,7 @@ class ListenSection(Section):
                 "PACT is never served in clear: give tls: with cert_file and key_file, or "
                 "clear_on_loopback: true behind a proxy on this machine that has TLS"
             )
-        if self.tls is None and not _is_loopback(self.host):
+        if self.tls is None and not is_loopback(self.host):
             raise ValueError(
                 f"clear_on_loopback serves this machine only, and host is {self.host}: leave host out, or "
                 "give tls:"
@@ -177,12 +177,3 @@ class PactConfig(Config):
 def load_pact_config(path: Path | None, environ: Mapping[str, str]) -> PactConfig:
     """The configuration at `path`. Raises ConfigError naming file, line and key."""
     return load_as(PactConfig, path, environ, SECRETS)
-
-
-def _is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
