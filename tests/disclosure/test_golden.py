@@ -56,6 +56,31 @@ def test_every_byte_is_as_it_was_sealed(book: Book) -> None:
         assert book.verify(one.id, HEAD) == []
 
 
+def test_a_byte_changed_anywhere_is_named(book: Book) -> None:
+    folder = book.folder(book.get("2026Q3/summary@1").id)
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    assert len(files) == 14
+    for path in files:
+        whole, name = path.read_bytes(), path.relative_to(folder).as_posix()
+        # every byte of the small files: the last letter of Base64 has bits that mean nothing to a decoder
+        for place in range(0, len(whole), 1 if len(whole) < 2_000 else len(whole) // 7):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+            assert any(name in problem for problem in book.verify("2026Q3/summary@1")), (name, place)
+        path.write_bytes(whole)
+    assert book.verify("2026Q3/summary@1") == []
+
+
+def test_a_byte_changed_anywhere_in_the_ledger_is_named(book: Book) -> None:
+    path = book.ledger.path
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        problems = Book(book.root).verify("2026Q3/summary@1")
+        assert any(problem.startswith("ledger.jsonl") for problem in problems), place
+    path.write_bytes(whole)
+    assert book.verify("2026Q3/summary@1", HEAD) == []
+
+
 @pytest.mark.parametrize("name", sorted(MANIFESTS))
 def test_every_digit_is_reckoned_as_it_was_sealed(book: Book, name: str) -> None:
     assert book.reproduce(name) == []

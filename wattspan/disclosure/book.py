@@ -354,14 +354,17 @@ def _file_problems(files: Mapping[str, bytes]) -> tuple[str, ...]:
     if MANIFEST not in files:
         return (f"{MANIFEST} is missing",)
     try:
-        listed = {entry["path"]: entry for entry in canonical.read(files[MANIFEST], MANIFEST)["files"]}
-    except (canonical.CanonicalError, KeyError, TypeError) as error:
-        return (f"{MANIFEST}: {error}",)
+        content = canonical.read(files[MANIFEST], MANIFEST)
+        listed = {str(entry["path"]): str(entry["sha256"]) for entry in content["files"]}
+    except canonical.CanonicalError as error:
+        return (str(error),)
+    except (KeyError, TypeError) as error:
+        return (f"{MANIFEST}: not a manifest: {type(error).__name__} {error}",)
     problems = [f"{path} is missing" for path in sorted(listed.keys() - files.keys())]
     extra = files.keys() - listed.keys() - {MANIFEST, SIGNATURE}
     problems += [f"{path} is not in the manifest" for path in sorted(extra)]
     for path in sorted(listed.keys() & files.keys()):
-        if canonical.sha256(files[path]) != listed[path]["sha256"]:
+        if canonical.sha256(files[path]) != listed[path]:
             problems.append(f"{path} was changed: its SHA-256 is not the manifest's")
     return tuple(problems)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from typing import Any
@@ -28,6 +29,17 @@ def read(data: bytes, name: str) -> Any:
     if written(content) != data:
         raise CanonicalError(f"{name}: not in canonical form (RFC 8785): it was edited or re-written")
     return content
+
+
+def base64_bytes(text: Any) -> bytes:
+    """The bytes that canonical Base64 (RFC 4648) says. Raises ValueError for anything else.
+
+    Four bits behind the last byte may be anything to a decoder: another letter there would be another file.
+    """
+    data = base64.b64decode(text, validate=True)
+    if base64.b64encode(data).decode() != text:
+        raise ValueError(f"{str(text)[-8:]!r} does not end Base64 in its canonical form")
+    return data
 
 
 def sha256(data: bytes) -> str:

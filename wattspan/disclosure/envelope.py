@@ -46,9 +46,9 @@ def opened(data: bytes, keys: Sequence[PublicKey], name: str) -> tuple[dict[str,
     """The statement in an envelope, and which of `keys` signed it. Raises EnvelopeError."""
     try:
         envelope = canonical.read(data, name)
-        payload = base64.b64decode(envelope["payload"], validate=True)
+        payload = canonical.base64_bytes(envelope["payload"])
         (signature,) = envelope["signatures"]
-        bits = base64.b64decode(signature["sig"], validate=True)
+        bits = canonical.base64_bytes(signature["sig"])
         kind, key_id = envelope["payloadType"], signature["keyid"]
     except (canonical.CanonicalError, KeyError, TypeError, ValueError, binascii.Error) as error:
         raise EnvelopeError(f"{name}: not a DSSE envelope with one signature: {error}") from error

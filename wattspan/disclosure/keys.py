@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from wattspan.disclosure.canonical import sha256
+from wattspan.disclosure.canonical import base64_bytes, sha256
 
 PRIVATE_MODE: Final = 0o600
 
@@ -42,7 +42,7 @@ class PublicKey:
     @classmethod
     def of_text(cls, text: str) -> PublicKey:
         """Back from `text`. Raises ValueError where it is none."""
-        raw = base64.b64decode(text, validate=True)
+        raw = base64_bytes(text)
         if len(raw) != 32:
             raise ValueError(f"a public key has 32 bytes, found {len(raw)}")
         return cls(raw)

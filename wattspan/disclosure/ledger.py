@@ -212,7 +212,7 @@ def _checked(
     unsigned = {name: value for name, value in content.items() if name != "sig"}
     try:
         signer = PublicKey.of_text(str(content["public_key"])) if content["type"] == "open" else keys[-1]
-        signature = base64.b64decode(content["sig"], validate=True)
+        signature = canonical.base64_bytes(content["sig"])
     except (KeyError, ValueError, TypeError, binascii.Error) as error:
         raise LedgerError(f"{where}: its key or signature cannot be read: {error}") from error
     if content["key"] != signer.id or not signer.has_signed(signature, canonical.written(unsigned)):
