@@ -75,6 +75,35 @@ def test_a_new_method_is_coefficient_pue_and_embodied_and_nothing_else() -> None
     assert abs(found.residual) < RESIDUAL
 
 
+def test_a_moment_that_only_one_method_counts_is_the_coefficient_s() -> None:
+    longer = replace(BIG, joules=(*BIG.joules[:2], Decimal("0.0036"), *BIG.joules[3:]))
+    old, new = sealed(cell()), sealed(cell(vector=longer.id), vectors={longer.id: longer})
+    there, back = between(old, new, by_model), between(new, old, by_model)
+    # 1e6 of the moment a call, with the joules of its 1,000 fresh tokens: 0.18 kWh at 200 g, and hardware
+    assert there.effects["coefficient"] == there.after - there.before == Decimal("0.0396")
+    assert back.effects["coefficient"] == -there.effects["coefficient"]
+    assert all(there.effects[name] == 0 for name in FACTORS if name != "coefficient")
+
+
+def test_a_grid_that_becomes_free_of_carbon_is_grid() -> None:
+    found = between(sealed(cell()), sealed(cell(g_per_kwh=0)))
+    assert found.effects["grid"] == found.after - found.before == Decimal("-0.072")
+    assert all(found.effects[name] == 0 for name in FACTORS if name != "grid")
+
+
+def test_energy_that_was_reported_has_no_coefficient_of_its_tokens() -> None:
+    kwh = 3_600_000 * 10**12 * 1_000_000
+    reported = cell(basis="reported", energy=kwh, energy_weighted=kwh * 200 * 1_000_000)
+    better = replace(BIG, joules=tuple(value * 2 for value in BIG.joules), facility_factor=Decimal("1.1"))
+    again = replace(reported, vector=better.id)
+    found = between(sealed(reported), sealed(again, vectors={better.id: better}), by_model)
+    # 1 kWh at 200 g stays what it is; only the hardware behind its tokens is another
+    assert found.before - Decimal("0.2") == pytest.approx(Decimal("0.0072"))
+    assert found.after - Decimal("0.2") == pytest.approx(Decimal("0.0144"))
+    assert abs(found.residual) < RESIDUAL
+    assert found.effects["grid"] == 0
+
+
 counts = st.integers(0, 10_000)
 intensities = st.integers(1, 1000)
 
