@@ -24,6 +24,7 @@ cdef struct Entry:
     int32_t after
     int32_t batch
     int32_t group
+    uint32_t slot
     int64_t calls
 
 
@@ -96,7 +97,8 @@ cdef class Recent:
         memset(self.slots, 0xFF, (<size_t>self.mask + 1) * sizeof(int32_t))
         place = self.oldest
         while place >= 0:
-            self.slots[self.slot_of(entries[place].key)] = place
+            entries[place].slot = self.slot_of(entries[place].key)
+            self.slots[entries[place].slot] = place
             place = entries[place].after
         self.capacity *= 2
         self.thread(self.capacity // 2)
@@ -144,6 +146,7 @@ cdef class Recent:
             place = self.vacant
             self.vacant = self.entries[place].after
             self.slots[slot] = place
+            self.entries[place].slot = slot
             self.entries[place].key = key
             self.entries[place].batch = NONE
             self.entries[place].calls = 0
@@ -152,7 +155,7 @@ cdef class Recent:
         return place
 
     cdef void remove(self, int32_t place) noexcept:
-        cdef uint32_t hole = self.slot_of(self.entries[place].key)
+        cdef uint32_t hole = self.entries[place].slot
         cdef uint32_t slot = hole
         cdef uint32_t wanted
         self.unlink(place)
@@ -167,6 +170,7 @@ cdef class Recent:
             wanted = self.home(self.entries[self.slots[slot]].key)
             if ((slot - wanted) & self.mask) >= ((slot - hole) & self.mask):
                 self.slots[hole] = self.slots[slot]
+                self.entries[self.slots[hole]].slot = hole
                 hole = slot
         self.slots[hole] = NONE
 

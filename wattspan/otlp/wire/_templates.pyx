@@ -7,7 +7,7 @@ from wattspan.otlp.wire.encode import Additions
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.math cimport isfinite
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
@@ -16,6 +16,8 @@ from wattspan.otlp.wire.writing cimport put_double
 
 cdef enum:
     MOST_NUMBERS = 31
+    # Choices at hand: kinds of calls take turns, and asking Python for each cost more than writing it.
+    AT_HAND = 64
 
 # `holes`: pairs of an offset in the text and the column whose number goes there.
 cdef struct Template:
@@ -73,11 +75,12 @@ def fill(plan, basis, numbers, rows, n, template_of, other_rows=(), others=()):
     cdef int64_t place
     cdef int64_t total = 0
     cdef int64_t choice
-    cdef int64_t last_choice = -1
+    cdef int64_t choice_at_hand[AT_HAND]
+    cdef int32_t code_at_hand[AT_HAND]
+    cdef int32_t slot
     cdef int64_t last_span = -1
     cdef int32_t column
     cdef int32_t n_numbers = <int32_t>len(numbers)
-    cdef int32_t last_code = -1
     cdef int32_t n_templates = 0
     cdef const int64_t* plan_of
     cdef const int32_t* basis_of
@@ -103,6 +106,9 @@ def fill(plan, basis, numbers, rows, n, template_of, other_rows=(), others=()):
     other_spans = <const int64_t*>address(_as(other_rows, np.int64, m, keep))
     for column in range(n_numbers):
         of[column] = <const double*>address(_as(numbers[column], np.float64, k, keep))
+    for slot in range(AT_HAND):
+        # No choice is negative: plans are counted from 0.
+        choice_at_hand[slot] = -1
     offsets_ = np.empty(n_spans + 1, np.int64)
     edits_ = np.zeros(n_spans, np.bool_)
     offsets = <int64_t*>address(offsets_)
@@ -114,22 +120,23 @@ def fill(plan, basis, numbers, rows, n, template_of, other_rows=(), others=()):
             raise MemoryError
         for row in range(k):
             choice = plan_of[row] << 8 | basis_of[row]
+            if choice < 0:
+                raise ValueError(f"row {row} is of plan {plan_of[row]} and basis {basis_of[row]}; both are counted from 0")
             choice <<= n_numbers
             for column in range(n_numbers):
                 choice |= <int64_t>(isfinite(of[column][row]) != 0) << column
-            if choice != last_choice:
+            slot = <int32_t>(<uint64_t>choice * <uint64_t>0x9E3779B97F4A7C15u >> 58)
+            if choice_at_hand[slot] != choice:
                 found = known.get(choice)
                 if found is None:
                     finite = choice & ((<int64_t>1 << n_numbers) - 1)
                     add_template(&templates[n_templates], template_of(row, finite), n_numbers, keep)
-                    known[choice] = n_templates
-                    last_code = n_templates
+                    known[choice] = found = n_templates
                     n_templates += 1
-                else:
-                    last_code = found
-                last_choice = choice
-            code[row] = last_code
-            total += templates[last_code].length
+                choice_at_hand[slot] = choice
+                code_at_hand[slot] = found
+            code[row] = code_at_hand[slot]
+            total += templates[code[row]].length
         for other in others:
             total += PyBytes_GET_SIZE(other)
         blob = PyBytes_FromStringAndSize(NULL, total)
