@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,7 @@ from sdk_spans import CAPTURES, CHAT, by_id, captured, made, ours, sent
 import wattspan
 from wattspan.config import ConfigError
 from wattspan.sdk import Settings, SettingsError, WattspanExporter
+from wattspan.sdk.forks import loading
 
 SECRET = "my mother's maiden name"
 
@@ -233,8 +237,8 @@ def test_a_failing_estimator_loses_no_span_and_says_nothing_of_them(
     recorder = Recorder()
     exporter = WattspanExporter(recorder)
     exporter.load()
-    enrichment = exporter.enricher._enrichment
-    assert enrichment is not None
+    assert exporter.enricher._ready is not None
+    _, enrichment = exporter.enricher._ready
 
     def fails(calls: Any) -> Any:
         raise ArithmeticError(SECRET)
@@ -349,6 +353,54 @@ def test_a_child_goes_on_where_another_thread_of_the_parent_held_the_lock() -> N
             except BaseException:
                 os._exit(3)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_fork_waits_for_an_import_that_another_thread_is_in_the_midst_of() -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def importing() -> None:
+        with loading:
+            begun.set()
+            time.sleep(0.3)
+            ended.set()
+
+    thread = threading.Thread(target=importing)
+    thread.start()
+    begun.wait()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if ended.is_set() and loading.acquire(timeout=1) else 2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert loading.acquire(timeout=1)
+    loading.release()
+    thread.join()
+
+
+def test_an_application_waits_for_no_import_of_numpy_at_its_start() -> None:
+    script = """
+import sys, threading
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
+from wattspan.sdk import WattspanExporter
+
+class Where(ConsoleSpanExporter):
+    def export(self, spans):
+        print(threading.current_thread() is threading.main_thread(), "numpy" in sys.modules)
+        print(dict(spans[0].attributes)["wattspan.basis"])
+
+provider = TracerProvider()
+provider.add_span_processor(BatchSpanProcessor(WattspanExporter(Where())))
+span = provider.get_tracer("app").start_span("chat")
+span.set_attributes({"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o",
+    "gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 5})
+span.end()
+print("numpy" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False", "True", "modelled"], done.stderr
+    assert done.stderr == ""
 
 
 def test_captured_spans_are_as_an_sdk_holds_them() -> None:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
-import numpy as np
 from opentelemetry.metrics import MeterProvider, get_meter
 
 from wattspan import __version__
-from wattspan.calls import CallBatch, EstimateBatch
-from wattspan.calls.batch import Flags
-from wattspan.calls.combinations import combinations
-from wattspan.otlp.wire.table import SpanIds
 from wattspan.sdk.forks import start_afresh_in_children
+
+if TYPE_CHECKING:
+    from wattspan.calls import CallBatch, EstimateBatch
+    from wattspan.otlp.wire.table import SpanIds
 
 J_PER_KWH: Final = 3.6e6
 UNKNOWN_MODEL: Final = "unknown"
@@ -60,7 +59,13 @@ class Counters:
 
     def add(self, calls: CallBatch, estimates: EstimateBatch, span_keys: SpanIds) -> None:
         """Count the rows that have a figure and that were not counted before."""
-        is_new = self._first_seen(span_keys) & np.isfinite(estimates.energy_kwh)
+        # Who counts has imported them for the estimates.
+        import numpy as np
+
+        from wattspan.calls.combinations import combinations
+
+        is_new = np.array(self._first_seen(span_keys.tolist()), dtype=np.bool_)
+        is_new &= np.isfinite(estimates.energy_kwh)
         rows = np.flatnonzero(is_new)
         if not len(rows):
             return
@@ -81,13 +86,12 @@ class Counters:
         """Count spans that went on as they came; `kind`: class of the error."""
         self._failed.add(spans, {"error.type": kind})
 
-    def _first_seen(self, span_keys: SpanIds) -> Flags:
-        keys: list[int] = span_keys.tolist()
+    def _first_seen(self, keys: list[int]) -> list[bool]:
         with self._lock:
             young, old = self._young, self._old
-            is_new = np.ones(len(keys), dtype=np.bool_)
+            is_new = [True] * len(keys)
             if not (young.isdisjoint(keys) and old.isdisjoint(keys)):
-                is_new[:] = [key not in young and key not in old for key in keys]
+                is_new = [key not in young and key not in old for key in keys]
             young.update(keys)
             if len(young) >= GENERATION_SPANS:
                 self._old, self._young = young, set()

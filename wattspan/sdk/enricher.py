@@ -6,18 +6,19 @@ import logging
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk.trace import ReadableSpan
 
-from wattspan.otlp.enrich import KEYS
 from wattspan.sdk.counters import counters_of
-from wattspan.sdk.enrichment import Enrichment, Found
-from wattspan.sdk.forks import start_afresh_in_children
+from wattspan.sdk.forks import loading, start_afresh_in_children
 from wattspan.sdk.settings import Settings
 from wattspan.sdk.span import EnrichedSpan
-from wattspan.sdk.table import SpanReader, Taken
+
+if TYPE_CHECKING:
+    from wattspan.sdk.enrichment import Enrichment, Found
+    from wattspan.sdk.table import SpanReader, Taken
 
 MOST_KINDS_LOGGED: Final = 64
 
@@ -34,8 +35,7 @@ class SpanEnricher:
     def __init__(self, settings: Settings | None = None, meter_provider: MeterProvider | None = None) -> None:
         self._settings = (settings or Settings()).with_environment()
         self._meter_provider = meter_provider
-        self._reader = SpanReader(KEYS)
-        self._enrichment: Enrichment | None = None
+        self._ready: tuple[SpanReader, Enrichment] | None = None
         self._keeps_counters = True
         self._fault: Exception | None = None
         self._logged: set[tuple[str, str]] = set()
@@ -49,8 +49,8 @@ class SpanEnricher:
     def start_afresh(self) -> None:
         """In a child process: a new lock, and a memory that no other thread was writing to."""
         self._lock = threading.Lock()
-        if self._enrichment is not None:
-            self._enrichment.forget()
+        if self._ready is not None:
+            self._ready[1].forget()
 
     def load(self) -> None:
         """Load the edition now, not with the first batch; raises ValueErrors for settings that are wrong."""
@@ -61,8 +61,8 @@ class SpanEnricher:
         """`spans`, copies with attributes in the place of those that are calls; never raises."""
         try:
             with self._lock:
-                enrichment = self._loaded()
-                taken = self._reader.read(spans)
+                reader, enrichment = self._loaded()
+                taken = reader.read(spans)
                 try:
                     found = enrichment.find(taken.table)
                 except Exception:
@@ -102,18 +102,27 @@ class SpanEnricher:
         except Exception as error:
             self._log(error)
 
-    def _loaded(self) -> Enrichment:
+    def _loaded(self) -> tuple[SpanReader, Enrichment]:
         if self._fault is not None:
             raise self._fault
-        if self._enrichment is None:
+        if self._ready is None:
             try:
                 self._keeps_counters = self._settings.keeps_counters
-                self._enrichment = Enrichment(self._settings.ready())
+                self._ready = self._imported()
             except Exception as fault:
                 # It would be the same with every batch.
                 self._fault = fault
                 raise
-        return self._enrichment
+        return self._ready
+
+    def _imported(self) -> tuple[SpanReader, Enrichment]:
+        # With numpy a fifth of a second, for which no application should wait at its start.
+        with loading:
+            from wattspan.otlp.enrich import KEYS
+            from wattspan.sdk.enrichment import Enrichment
+            from wattspan.sdk.table import SpanReader
+
+            return SpanReader(KEYS), Enrichment(self._settings.ready())
 
     def _failed(self, spans: int, error: Exception) -> None:
         with self._lock:

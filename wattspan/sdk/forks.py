@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Protocol
+import threading
+from typing import Final, Protocol
 from weakref import WeakSet
 
 
@@ -29,3 +30,13 @@ def _after_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_in_child)
+
+
+loading: Final = threading.RLock()
+"""Held while modules are imported with the first batch. A child that is forked in the midst of an import has
+the module by half, and its lock for ever; so a fork waits."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=loading.acquire, after_in_parent=loading.release, after_in_child=loading.release
+    )

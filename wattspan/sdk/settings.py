@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from wattspan.estimator import Estimator
-from wattspan.methodology import LATEST
-from wattspan.otlp.attributes import DETAILS, PROFILES, Detail, Profile
+if TYPE_CHECKING:
+    from wattspan.estimator import Estimator
+    from wattspan.otlp.attributes import Detail, Profile
 
 PREFIX: Final = "WATTSPAN_"
 _YES, _NO = frozenset(("true", "1", "yes", "on")), frozenset(("false", "0", "no", "off"))
@@ -73,6 +73,10 @@ class Settings:
         Raises SettingsError, ConfigError, EditionError, PlaceRuleError or DeploymentError for what is wrong;
         all are ValueErrors whose text says what to do.
         """
+        from wattspan.estimator import Estimator
+        from wattspan.methodology import LATEST
+        from wattspan.otlp.attributes import DETAILS, PROFILES
+
         profile = _one_of("profile", self.profile, PROFILES)
         detail = _one_of("detail", self.detail, DETAILS)
         everywhere = [{"match": {"model": "*"}, "region": self.region}] if self.region else []
