@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -132,27 +133,31 @@ class Batch:
 
     def nodes(self, group: int) -> list[Node]:
         """A new node for each call of a group."""
-        calls = self.calls(group)
-        return [
-            Node(
-                call,
-                span_id=int(self.span_id[call]),
-                parent_id=int(self.parent_id[call]),
-                start_ns=int(self.start_ns[call]),
-                end_ns=int(self.end_ns[call]),
-                is_aggregate=bool(self.is_aggregate[call]),
-                carries=bool(self.carries[call]),
-                is_error=bool(self.is_error[call]),
-                is_continuation=bool(self.is_continuation[call]),
-                input=int(self.input[call]),
-                output=int(self.output[call]),
-                response_id=_id_hash(self._ids[int(self._id_at[call]) : int(self._id_at[call + 1])]),
-                operation=operation,
-                models=_bare_models(model, request_model),
-                scope=self._scopes[int(self.scope[call])],
+        calls = self.order[self.bounds[group] : self.bounds[group + 1]]
+        # Column by column: asking an array for one number costs more than for a few.
+        columns = [
+            column[calls].tolist()
+            for column in (
+                self.span_id, self.parent_id, self.start_ns, self.end_ns, self.is_aggregate, self.carries,
+                self.is_error, self.is_continuation, self.input, self.output, self._id_at[:-1],
+                self._id_at[1:], self.scope,
             )
-            for call, (operation, model, request_model) in zip(calls, map(self._names, calls), strict=True)
-        ]
+        ]  # fmt: skip
+        nodes = []
+        for call, row in zip(calls.tolist(), zip(*columns, strict=True), strict=True):
+            operation, model, request_model = self._names(call)
+            *of_node, id_from, id_to, scope = row
+            nodes.append(
+                Node(
+                    call,
+                    *of_node,
+                    response_id=_id_hash(self._ids[id_from:id_to]),
+                    operation=operation,
+                    models=_bare_models(model, request_model),
+                    scope=self._scopes[scope],
+                )
+            )
+        return nodes
 
     def links(self, group: int) -> dict[int, int]:
         """Parent span id of every span of the group's trace, also of those that are no calls."""
@@ -164,21 +169,22 @@ class Traces:
 
     def __init__(self, span_id: Hashes, parent_id: Hashes, hashes: Hashes) -> None:
         self._span_id, self._parent_id, self.hashes = span_id, parent_id, hashes
-        self._sorted: tuple[npt.NDArray[np.intp], Hashes] | None = None
+        self._places: tuple[npt.NDArray[np.intp], dict[int, tuple[int, int]]] | None = None
 
-    def _in_order(self) -> tuple[npt.NDArray[np.intp], Hashes]:
-        if self._sorted is None:
+    def _by_hash(self) -> tuple[npt.NDArray[np.intp], dict[int, tuple[int, int]]]:
+        """The spans in the order of their traces, and where each trace begins and ends there."""
+        if self._places is None:
             order = np.argsort(self.hashes, kind="stable")
-            self._sorted = order, self.hashes[order]
-        return self._sorted
+            hashes = self.hashes[order]
+            begins = np.flatnonzero(np.append(True, hashes[1:] != hashes[:-1]))[: len(hashes)]
+            bounds = pairwise([*begins.tolist(), len(hashes)])
+            self._places = order, dict(zip(hashes[begins].tolist(), bounds, strict=True))
+        return self._places
 
     def links(self, trace_hash: int) -> dict[int, int]:
         """Parent span id of every span of a trace, by span id."""
-        order, hashes = self._in_order()
-        low, high = (
-            np.searchsorted(hashes, np.uint64(trace_hash), "left"),
-            np.searchsorted(hashes, np.uint64(trace_hash), "right"),
-        )
+        order, places = self._by_hash()
+        low, high = places.get(trace_hash, (0, 0))
         rows = order[low:high]
         return dict(zip(self._span_id[rows].tolist(), self._parent_id[rows].tolist(), strict=True))
 

@@ -52,7 +52,6 @@ class Node:
     def __init__(
         self,
         call: int,
-        *,
         span_id: int,
         parent_id: int,
         start_ns: int,
@@ -63,6 +62,7 @@ class Node:
         is_continuation: bool,
         input: int,
         output: int,
+        *,
         response_id: int,
         operation: str,
         models: tuple[str, ...],
