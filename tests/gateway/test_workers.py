@@ -122,6 +122,34 @@ async def started(path: Path) -> AsyncIterator[Group]:
             await process.communicate()
 
 
+def test_a_worker_that_hangs_is_replaced_and_what_it_acknowledged_is_delivered(tmp_path: Path) -> None:
+    async def run() -> None:
+        backend = Backend()
+        async with backend:
+            pass
+        path = write_config(tmp_path, backend.endpoint, 2, worker_timeout_s=1)
+        async with started(path) as group:
+            before = set(group.workers)
+            for _ in range(20):
+                assert await group.post(traces(2)) == 200
+            hanging = min(before)
+            os.kill(hanging, signal.SIGSTOP)
+            await group.line(r"^worker \d has not answered for 1 s; it is killed$")
+            await group.line(r"^worker \d ended with status -9; it is started again$")
+            async with backend:
+                await backend.has(40, within_s=60)
+                async with asyncio.timeout(60):
+                    while len(set(group.workers)) < 2:
+                        await asyncio.sleep(0.1)
+                assert len(set(group.workers) - before) == 1
+                assert hanging not in group.workers
+                assert await group.post(traces(2)) == 200
+                await backend.has(42, within_s=60)
+                await group.end()
+
+    asyncio.run(run())
+
+
 def test_connections_are_spread_over_the_workers_and_the_books_balance(tmp_path: Path) -> None:
     async def run() -> None:
         async with Backend() as backend, started(write_config(tmp_path, backend.endpoint, 2)) as group:

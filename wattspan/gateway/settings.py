@@ -245,6 +245,10 @@ class GatewaySection(Section):
     workers: Annotated[int, Field(ge=1, le=256)] = Field(
         default=1, description="Processes that share the ports. Limits, quotas and in_flight hold for each."
     )
+    worker_timeout_s: Seconds = Field(
+        default=60,
+        description="A worker of several that does not answer for this long is killed and replaced.",
+    )
     drain_s: Seconds = Field(
         default=10, description="After SIGTERM: time for requests under way and for what can still be sent."
     )

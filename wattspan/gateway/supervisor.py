@@ -32,6 +32,8 @@ _FIRST_WAIT_S: Final = 0.1
 _LONGEST_WAIT_S: Final = 30.0
 _GOOD_LIFE_S: Final = 60.0
 """A worker that lived so long is started again without a longer wait than the first."""
+_LOOKS: Final = 4
+"""How often a worker is asked within the time that it has to answer."""
 _ANSWER_S: Final = 2.0
 """For a worker to say how it is."""
 _AFTER_DRAIN_S: Final = 10.0
@@ -200,7 +202,9 @@ class Supervisor:
             except OSError as error:
                 log.error("%s", error)
             else:
+                watching = asyncio.create_task(self._watch(seat, worker))
                 status = await worker.ended()
+                watching.cancel()
                 self._workers.pop(seat, None)
                 if seat.is_draining and status == 0 and not self._is_stopping.is_set():
                     log.info("worker %d has drained its spool", seat.number)
@@ -213,6 +217,20 @@ class Supervisor:
             if await _happens(self._is_stopping, wait_s):
                 return
             wait_s = min(4 * wait_s, _LONGEST_WAIT_S)
+
+    async def _watch(self, seat: Seat, worker: WorkerProcess) -> None:
+        """Kill a receiving worker that hangs: what it acknowledged is in its spool."""
+        while seat.is_receiving:
+            within_s = self.config.gateway.worker_timeout_s
+            await asyncio.sleep(within_s / _LOOKS)
+            try:
+                async with asyncio.timeout(within_s):
+                    await worker.state()
+            except TimeoutError:
+                if not self._is_stopping.is_set():
+                    log.error("worker %s has not answered for %g s; it is killed", seat.name, within_s)
+                    worker.kill()
+                return
 
     async def _end(self) -> None:
         workers = list(self._workers.values())
