@@ -103,7 +103,7 @@ def outcome(windows: list[list[bytes]], *, is_told: bool, by_columns: bool = Fal
     enricher = Enricher(ESTIMATOR, memory=OwnerMemory(most_traces=20, most_calls=60, most_calls_of_trace=8))
     if by_columns:
         enricher._reader.read = read  # type: ignore[method-assign]
-        enricher._appending = lambda found: None  # type: ignore[method-assign]
+        enricher._appending = lambda *_: None  # type: ignore[method-assign]
         program.HAS_RUNNER = False  # type: ignore[misc]
     said = []
     try:

@@ -428,6 +428,24 @@ def test_an_empty_span_at_the_end_of_a_message_is_no_span_of_the_next() -> None:
     assert window.problems == []
 
 
+def test_several_versions_of_the_attributes_are_written_of_one_estimate() -> None:
+    once = [traces([chat(1), chat(2)]).SerializeToString(), traces([chat(3)]).SerializeToString()]
+    (marked,) = Enricher(ESTIMATOR).protobuf([traces([chat(4)]).SerializeToString()])
+    messages = [*once, *marked.messages]
+    versions = [(profile, detail) for profile in PROFILES for detail in ("standard", "full")]
+    both = Enricher(ESTIMATOR, profile="genai", detail="standard", also=versions)
+    for window in (messages, once):
+        (found,) = both.protobuf(window)
+        assert len(found.also) == 6
+        for (profile, detail), made in zip(versions, found.also, strict=True):
+            alone = Enricher(ESTIMATOR, profile=profile, detail=detail)
+            if window is once:
+                list(alone.protobuf(messages))
+            (expected,) = alone.protobuf(window)
+            assert made == expected.messages
+        assert found.messages == found.also[versions.index(("genai", "standard"))]
+
+
 def test_messages_that_were_scanned_are_not_scanned_again(monkeypatch: pytest.MonkeyPatch) -> None:
     messages = [traces([chat(n), chat(n + 1)]).SerializeToString() for n in (1, 3)]
     (window,) = Enricher(ESTIMATOR).protobuf(messages)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
 
@@ -66,6 +66,16 @@ class Enriched:
     estimates: EstimateBatch
     """One row for each of `calls`."""
     problems: list[MessageProblem]
+    also: list[list[bytes]] = field(default_factory=list)
+    """The messages once more under each of the other versions that the enricher writes."""
+
+
+class _Version:
+    """Names and detail of the attributes that are written."""
+
+    def __init__(self, profile: Profile, detail: Detail) -> None:
+        self.profile, self.detail = profile, detail
+        self.templates = Templates(profile, detail)
 
 
 class Enricher:
@@ -82,13 +92,16 @@ class Enricher:
         profile: Profile = "genai",
         detail: Detail = "standard",
         memory: OwnerMemory | None = None,
+        also: Sequence[tuple[Profile, Detail]] = (),
     ) -> None:
+        """`also`: other versions of the attributes, under which protobuf messages are written once more."""
         self.estimator = estimator
         self.profile = profile
         self.detail = detail
         self.memory = OwnerMemory() if memory is None else memory
         self._reader = KindReader()
-        self._templates = Templates(profile, detail)
+        self._version = _Version(profile, detail)
+        self._also = [_Version(*version) for version in also]
 
     def protobuf(self, messages: Sequence[bytes], table: SpanTable | None = None) -> Iterator[Enriched]:
         """Enrich protobuf messages (TracesData, ExportTraceServiceRequest); all together form one window.
@@ -135,7 +148,15 @@ class Enricher:
         self, table: SpanTable, pieces: list[Piece], n: int, problems: list[MessageProblem]
     ) -> Enriched:
         result = self._estimated(table, problems)
-        edit = self._appending(result) or self._edits(result).protobuf
+        result.messages.extend(self._messages(result, pieces, n, self._version))
+        for version in self._also:
+            result.also.append(self._messages(result, pieces, n, version))
+        return result
+
+    def _messages(self, found: Enriched, pieces: list[Piece], n: int, version: _Version) -> list[bytes]:
+        """The `n` messages of a window under one version of the attributes."""
+        table = found.table
+        edit = self._appending(found, version) or self._edits(found, version).protobuf
         outputs: list[list[bytes]] = [[] for _ in range(n)]
         first = begin = 0
         for piece in pieces:
@@ -147,20 +168,19 @@ class Enricher:
                     data = edit(data, first, last)
                 except WireError as error:
                     # All was scanned before, so this is the length: 2 GiB with our attributes.
-                    problems.append((piece.message, Problem(f"not enriched: {error.what}", offset=0)))
+                    found.problems.append((piece.message, Problem(f"not enriched: {error.what}", offset=0)))
                 first = last
             outputs[piece.message].append(data)
-        result.messages.extend(parts[0] if len(parts) == 1 else b"".join(parts) for parts in outputs)
-        return result
+        return [parts[0] if len(parts) == 1 else b"".join(parts) for parts in outputs]
 
-    def _appending(self, found: Enriched) -> _Edit | None:
+    def _appending(self, found: Enriched, version: _Version) -> _Edit | None:
         """The usual case: the kernel scanned the spans, and they carry nothing of ours."""
         table = found.table
         if table.scanned is None or table.carries_own:
             return None
         rows = found.reading.rows
         duplicates = found.duplicates
-        additions = self._templates.additions(
+        additions = version.templates.additions(
             found.estimates,
             rows if len(found.owners) == len(rows) else rows[found.owners],
             rows[duplicates] if len(duplicates) else duplicates,
@@ -190,7 +210,7 @@ class Enricher:
     def _json(self, table: SpanTable, texts: Sequence[JsonText], messages: Sequence[bytes]) -> Enriched:
         faults = [(index, problem) for index, text in enumerate(texts) for problem in text.problems]
         result = self._estimated(table, faults)
-        edits = self._edits(result)
+        edits = self._edits(result, self._version)
         first = 0
         for text, message in zip(texts, messages, strict=True):
             rows = slice(first, first + len(text.spans))
@@ -212,17 +232,17 @@ class Enricher:
             [], table, reading, ownership, owners, duplicates, calls, self.estimator.estimate(calls), problems
         )
 
-    def _edits(self, found: Enriched) -> _Edits:
+    def _edits(self, found: Enriched, version: _Version) -> _Edits:
         table, reading = found.table, found.reading
         columns = written(
             found.estimates,
             found.ownership.owner_span_id[found.duplicates].tolist(),
-            self.profile,
-            self.detail,
+            version.profile,
+            version.detail,
         )
         rows = np.concatenate([reading.rows[found.owners], reading.rows[found.duplicates]])
         keeps_foreign = carries_foreign_report(table)
-        if self.profile != "wattspan":
+        if version.profile != "wattspan":
             # Our figure takes the place of the report that it was made from.
             has_figure = np.isfinite(found.estimates.energy_kwh)
             keeps_foreign[reading.rows[found.owners[has_figure]]] = False
