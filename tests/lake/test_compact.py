@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import lake_spans
 from wattspan.estimator import Estimator
+from wattspan.lake import segments
 from wattspan.lake.compact import compact, retire
 from wattspan.lake.features import FeatureRules
 from wattspan.lake.reader import open_snapshot
@@ -47,6 +49,22 @@ def test_compaction_changes_no_row_and_keeps_the_order(tmp_path: Path) -> None:
     ids = [value.as_py() for value in table.column("trace_id")]
     assert ids == sorted(ids)
     assert len(read_index(tmp_path, segment)) == 180
+
+
+def test_files_of_several_row_groups_are_merged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "ROW_GROUP_ROWS", 70)
+    with LakeWriter(tmp_path, SEALER, NO_GRACE) as writer:
+        written(writer, 2)
+        files = [tmp_path / one.file for one in writer.manifest.segments]
+        assert [pq.ParquetFile(file).num_row_groups for file in files] == [3, 3]
+        before = content(tmp_path)
+        assert compact(writer, everything=True) == 2
+        # and those that were merged before, once more
+        written(writer, 1, first_seed=2)
+        compact(writer, everything=True)
+        assert [one.rows for one in writer.manifest.segments] == [600]
+    theirs = lake_spans.rows(200, seed=2).trace_id.tolist()
+    assert [row for row in content(tmp_path) if list(row[0]) not in theirs] == before
 
 
 def test_traces_longer_than_what_is_read_at_once_stay_whole(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+import pyarrow as pa
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -34,7 +35,9 @@ _AT_ONCE: Final = 32
 _SCANNED_BYTES: Final = 32 * 1024 * 1024
 """They are scanned together up to this size."""
 _IDLE_S: Final = 0.2
-_TICK_S: Final = 1.0
+_LEAST_TICK_S: Final = 0.1
+_MOST_TICK_S: Final = 10.0
+"""What is due is sealed so often: a file a second would be many to merge, and looking takes time, too."""
 _HOUSEKEEPING_S: Final = 60.0
 _AGAIN_S: Final = 5.0
 """Wait after the disk refused."""
@@ -140,6 +143,7 @@ class LakeIntake:
             yield GaugeMetricFamily(f"wattspan_lake_{name}", meaning, value)
 
     def _run(self) -> None:
+        tick_s = max(_LEAST_TICK_S, min(_MOST_TICK_S, self._writer.settings.seal_after_s / 6))
         next_tick, next_housekeeping = 0.0, time.monotonic() + _HOUSEKEEPING_S
         try:
             while True:
@@ -148,16 +152,17 @@ class LakeIntake:
                     # All spools in turn, so that none waits for another.
                     took = sum(map(self._take, self._sources)) > 0
                     if time.monotonic() >= next_tick:
+                        next_tick = time.monotonic() + tick_s
                         self._writer.tick()
-                        next_tick = time.monotonic() + _TICK_S
                     if time.monotonic() >= next_housekeeping:
+                        # What fails is tried again then, and holds up nothing else.
+                        next_housekeeping = time.monotonic() + _HOUSEKEEPING_S
                         retire(self._writer, dt.datetime.now(dt.UTC).date(), cells_of)
                         compact(self._writer)
                         refresh(self._writer)
                         add_cells(self._writer, cells_of)
-                        next_housekeeping = time.monotonic() + _HOUSEKEEPING_S
                     self.fault = None
-                except OSError as error:
+                except (OSError, pa.ArrowException) as error:
                     if self.fault is None:
                         log.error("the lake cannot be written, batches wait in the spool: %s", error)
                     self.fault = str(error)

@@ -179,7 +179,9 @@ def _even(file: pq.ParquetFile) -> Iterator[pa.Table]:
     """The rows in pieces of the same size, whatever the row groups of the file are."""
     held: list[pa.Table] = []
     n = 0
-    for batch in file.iter_batches(batch_size=_BATCH_ROWS):
+    groups = range(file.num_row_groups)
+    # Arrow cannot read a batch of nested texts that lies in two row groups.
+    for batch in (b for g in groups for b in file.iter_batches(batch_size=_BATCH_ROWS, row_groups=[g])):
         held.append(pa.Table.from_batches([batch]))
         n += batch.num_rows
         if n >= _BATCH_ROWS:
