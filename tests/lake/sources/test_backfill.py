@@ -97,6 +97,30 @@ def test_rows_that_cannot_be_used_stay_without_figures_and_are_named(
     assert table.column("wattspan_energy_kwh")[2].as_py() == alone
 
 
+def test_texts_within_structures_are_read_across_row_groups(tmp_path: Path) -> None:
+    usage = pa.StructArray.from_arrays(
+        [pa.array(["gpt-4o", "gpt-4o-mini", "gpt-4o"] * 4), pa.array(range(100, 112))], ["model", "input"]
+    )
+    tags = pa.MapArray.from_arrays(
+        pa.array(range(13), pa.int32()),
+        pa.array(["plan"] * 12).dictionary_encode(),
+        pa.array(["gold", "free", "gold"] * 4).dictionary_encode(),
+    )
+    ts = pa.array([START] * 12, pa.timestamp("us"))
+    pq.write_table(
+        pa.table({"ts": ts, "usage": usage, "tags": tags}), tmp_path / "in.parquet", row_group_size=5
+    )
+    options = ["--map", "start=ts", "--map", "input_tokens=usage.input", "--map", "model=usage.model"]
+    status, _, err = run(tmp_path / "in.parquet", tmp_path / "out.parquet", *options)
+    assert (status, err) == (0, "")
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert table.column("usage").to_pylist() == usage.to_pylist()
+    assert table.column("tags").to_pylist() == tags.to_pylist()
+    assert table.column("wattspan_model").to_pylist() == [
+        "openai/gpt-4o", "openai/gpt-4o-mini", "openai/gpt-4o",
+    ] * 4  # fmt: skip
+
+
 def test_columns_that_are_there_are_not_written_over(tmp_path: Path) -> None:
     write(tmp_path / "in.parquet", ROWS)
     assert run(tmp_path / "in.parquet", tmp_path / "once.parquet", *MAP)[0] == 0

@@ -38,6 +38,7 @@ from wattspan.lake.sources.column_map import (
     ColumnMapError,
 )
 from wattspan.lake.sources.csv_blocks import Block, CsvReader
+from wattspan.lake.sources.parquet_batches import batches
 from wattspan.lake.sources.row_ids import Flags, Occurrences, ids, row_hashes
 from wattspan.otlp.containers import Stream
 from wattspan.otlp.problems import Problem
@@ -142,7 +143,11 @@ class CallLog:
 
     def table(self, file: str | BinaryIO) -> pq.ParquetFile:
         """A Parquet file whose columns fit the map; to be closed. Raises as `parquet` does."""
-        coded = [column for field, column in self._map.columns.items() if _kind_of(field) == TEXT]
+        coded = [
+            column
+            for field, column in self._map.columns.items()
+            if _kind_of(field) == TEXT and "." not in column
+        ]
         parquet = pq.ParquetFile(file, read_dictionary=coded)
         schema = parquet.schema_arrow
         self._map.check(_paths(schema))
@@ -243,7 +248,7 @@ def _numbered(
 ) -> Iterator[tuple[pa.RecordBatch, Callable[[], Sequence[int]]]]:
     """The rows of a file, some at a time, and their numbers from 1."""
     first = 1
-    for batch in parquet.iter_batches(PORTION_ROWS, columns=columns, use_threads=False):
+    for batch in batches(parquet, PORTION_ROWS, columns):
         yield batch, partial(range, first, first + batch.num_rows)
         first += batch.num_rows
 

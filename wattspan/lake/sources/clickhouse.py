@@ -17,6 +17,7 @@ from wattspan.lake.sources import cells
 from wattspan.lake.sources.clickhouse_maps import MapPairs, pairs_of
 from wattspan.lake.sources.csv_blocks import CsvReader
 from wattspan.lake.sources.hex_ids import hex_bytes
+from wattspan.lake.sources.parquet_batches import batches
 from wattspan.otlp.containers import Stream
 from wattspan.otlp.dialects import table as dialect_table
 from wattspan.otlp.problems import Problem
@@ -78,7 +79,7 @@ class OtelTraces:
         with pq.ParquetFile(file) as parquet:
             wanted = [name for name in COLUMNS if name in parquet.schema_arrow.names]
             first = 0
-            for batch in parquet.iter_batches(PORTION_ROWS, columns=wanted, use_threads=False):
+            for batch in batches(parquet, PORTION_ROWS, wanted):
                 columns = dict(zip(batch.schema.names, batch.columns, strict=True))
                 places = partial(range, first + 1, first + batch.num_rows + 1)
                 yield self._portion(columns, batch.num_rows, places, "row")
