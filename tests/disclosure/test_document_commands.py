@@ -115,9 +115,15 @@ def test_the_crosswalk_is_shown_as_its_page_says(desk: Path, nine_days: list[str
 
 def test_the_page_of_disclosures_in_short(desk: Path, tmp_path: Path) -> None:
     run(desk, f"cp -r lake wattspan.yaml form.xlsx {tmp_path}")
-    in_short, suggest, fill, can = (command for command, _ in steps("disclosure.md"))
+    commands = [command for command, _ in steps("disclosure.md")]
+    in_short, suggest, fill, share, can = (
+        next(command for command in commands if words in command)
+        for words in ("key new", "--suggest", "--map", "--customer", "traces.binpb --can")
+    )
     assert "Ticket summary, 2026Q3, edition 1: " in run(tmp_path, in_short)
     assert (tmp_path / "answer.xlsx").read_bytes().startswith(b"PK")
+    run(tmp_path, share)
+    assert (tmp_path / "customer.pdf").read_bytes().startswith(b"%PDF")
     run(tmp_path, suggest)
     with pytest.raises(AssertionError, match="nobody has checked it"):
         run(tmp_path, fill)
