@@ -19,7 +19,7 @@ FLAGS = [] if sys.platform == "win32" else ["-O3", "-fno-strict-aliasing"]
 WIRE = "wattspan/otlp/wire"
 SHARED = ["_kernel", "attribute", "cursor", "interning", "scanner", "writing"]
 MODULES = [
-    *(f"{WIRE}/{name}" for name in ("_kernel", "_splice", "_columns", "_kinds", "_templates")),
+    *(f"{WIRE}/{name}" for name in ("_kernel", "_splice", "_columns", "_kinds", "_take", "_templates")),
     *(f"wattspan/otlp/owners/{name}" for name in ("_look", "_recent")),
     "wattspan/estimator/_program",
     "wattspan/sdk/_spans",

@@ -28,7 +28,8 @@ from wattspan.otlp.wire import INT, STRING, SpanTable
 from wattspan.otlp.wire.implementation import IMPLEMENTATION
 
 if IMPLEMENTATION == "cython":
-    from wattspan.otlp.wire._kinds import group, take
+    from wattspan.otlp.wire._kinds import group
+    from wattspan.otlp.wire._take import take
 
 MOST_KINDS: Final = 8_192
 """Kinds remembered; twice as many while half of them have not been met for a while."""

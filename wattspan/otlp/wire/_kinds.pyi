@@ -10,6 +10,3 @@ def group(
     names: dict[bytes, bool],
     is_named: Callable[[bytes], bool],
 ) -> tuple[Codes, list[bytes], list[tuple[int, int]]]: ...
-def take(
-    scanned: Any, kinds: Codes, places: list[bytes], most_tokens: int
-) -> tuple[tuple[Any, ...], list[int], list[int]]: ...

@@ -17,8 +17,8 @@ if _wanted not in ("", "cython", "fallback"):
 _is_native = _wanted != "fallback"
 if _is_native:
     try:
-        # All or none: the paths that need the last two ask for the name of the implementation only.
-        from wattspan.otlp.wire import _kinds, _templates  # noqa: F401
+        # All or none: the paths that need the first three ask for the name of the implementation only.
+        from wattspan.otlp.wire import _kinds, _take, _templates  # noqa: F401
         from wattspan.otlp.wire._columns import encode_columns
         from wattspan.otlp.wire._kernel import scan
         from wattspan.otlp.wire._splice import splice
