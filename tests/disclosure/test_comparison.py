@@ -216,6 +216,15 @@ def test_the_sealed_predecessor_is_that_of_its_own_folder(desk: Path) -> None:
         assert (old / name).read_bytes() == (new / copy).read_bytes()
 
 
+def test_the_methodology_is_that_of_the_rows_whatever_is_configured(desk: Path) -> None:
+    # wattspan.yaml asks for the second edition; these rows were made by the first
+    made = run("disclosure", "publish", "--period", "2026Q2", "--lake", "second-quarter", "--book", "again")
+    assert made.exit_code == 0, made.output
+    columns = json.loads((desk / "again/2026Q2/summary@1/disclosure.json").read_bytes())["columns"]
+    assert columns["methodology"]["edition"] == FIRST
+    assert columns["methodology"]["sha256"] == Edition.load(FIRST).digest
+
+
 def test_an_edition_that_is_gone_is_asked_for(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     load = Edition.load
 

@@ -136,7 +136,7 @@ class Desk:
         """Publish the first edition of each feature of a period; all of `features`, or all there are."""
         period, key = Period.of(label), self.key()
         found = self._allowed(lake, period)
-        plain, tables = self._method(found), FactorTables(self._edition())
+        plain, tables = self._method(found), FactorTables(self._edition(found))
         made = []
         for name in features or found.features:
             sealed = sealed_of(found, name, self.section.gap_rule, self._contracts())
@@ -211,7 +211,7 @@ class Desk:
             now(),
             environment=environment(),
             previous=self._previous(old, sealed, method),
-            extra={TABLES: FactorTables(self._edition()).of(sealed)},
+            extra={TABLES: FactorTables(Edition.load(method.edition.partition(" ")[0])).of(sealed)},
             supersedes=old.id,
         )
         return self.document(published)
@@ -255,7 +255,7 @@ class Desk:
 
     def _method(self, found: Aggregates) -> Method:
         (kind,) = found.facts.kinds
-        return method_of(self._edition(), kind.signal, kind.factor_type, self._gap_rule())
+        return method_of(self._edition(found), kind.signal, kind.factor_type, self._gap_rule())
 
     def _with_annex(self, method: Method, sealed: Sealed, lake: Path, period: Period) -> Method:
         """The method, with the digest of the private annex where rows rest on values of a feed."""
@@ -265,8 +265,17 @@ class Desk:
         kept = annex.keep(self.section.annex, series, annex.sources_of(sealed.cells))
         return replace(method, datasets=(*method.datasets, kept))
 
-    def _edition(self) -> Edition:
-        return Edition.load(self.settings.edition)
+    def _edition(self, found: Aggregates) -> Edition:
+        """The edition that made the rows, whatever the configuration would estimate with."""
+        (label,) = found.facts.editions
+        edition = Edition.load(label.partition(" ")[0])
+        if found.edition_digests != {edition.digest}:
+            made = ", ".join(digest[:12] for digest in sorted(found.edition_digests))
+            raise DeskError(
+                f"the rows were made by edition {label} ({made}); installed is {edition.label} "
+                f"({edition.digest[:12]}): reinstall wattspan with all its parts, or estimate the lake anew"
+            )
+        return edition
 
     def _previous(self, published: Published | None, sealed: Sealed, method: Method) -> Previous | None:
         if published is None:

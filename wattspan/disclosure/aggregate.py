@@ -49,6 +49,8 @@ class Aggregates:
     vectors: dict[str, Vector]
     spreads: dict[str, Spread]
     facts: Facts
+    edition_digests: frozenset[str]
+    """Of the editions that made the rows."""
     reasons: tuple[str, ...]
     """Why energy of the period has no carbon figure; () where all has one."""
 
@@ -100,7 +102,15 @@ def aggregate(
         is_period_over=not period.is_open(now),
         gap_rule="" if gap_rule == "none" else gap_rule,
     )
-    return Aggregates(merged, counts, constants.vectors, constants.spreads, facts, tuple(sorted(reasons)))
+    return Aggregates(
+        merged,
+        counts,
+        constants.vectors,
+        constants.spreads,
+        facts,
+        frozenset(segment.edition_digest for segment in segments),
+        tuple(sorted(reasons)),
+    )
 
 
 def _cell(kind: row_sums.Kind, found: row_sums.Sum, constants: _Constants) -> tuple[Cell, str]:
