@@ -130,6 +130,8 @@ def test_the_page_of_disclosures_in_short(desk: Path, tmp_path: Path) -> None:
     suggested = tmp_path / "map.yaml"
     suggested.write_text(suggested.read_text().replace("reviewed: false", "reviewed: true"))
     assert "2 cells of 1 rows filled: answered.xlsx" in run(tmp_path, fill)
+    run(tmp_path, share)
+    assert (tmp_path / "customer.pdf").read_bytes().startswith(b"%PDF")
     run(tmp_path, f"cp {CAPTURE} traces.binpb")
     with pytest.raises(AssertionError, match="refused, open-period"):
         run(tmp_path, can)
