@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,10 @@ def test_a_changed_digit_is_found_by_both_checks(desk: Path) -> None:
     Path("form.csv").write_text("Product,kg\nTS-1,\n")
     Path("map.yaml").write_text("match: {column: Product}\ncolumns: {kg: ghg_location}\n")
     for arguments in (
+        ("show", "summary@1"),
+        ("show", "summary@1", "--json"),
+        ("show", "summary@1", "--sci"),
+        ("crosswalk", "summary@1"),
         ("show", "summary@1", "--cite"),
         ("show", "summary@1", "--render", "pdf", "--out", "out.pdf"),
         ("fill", "form.csv", "--map", "map.yaml", "--out", "filled.csv"),
@@ -183,6 +188,47 @@ def test_a_changed_digit_is_found_by_both_checks(desk: Path) -> None:
         assert "is not as it was signed: disclosure.json was changed" in lines(refused)
     assert not Path("out.pdf").exists()
     assert not Path("filled.csv").exists()
+    # the list of all says which one it is, and shows no figure of it
+    (listed,) = json.loads(run("disclosure", "list", "--json").output)
+    assert listed["kgco2e_per_1000"] is None
+    assert "summary@1 changed active" in lines(run("disclosure", "list"))
+    for text in (b"[]", b"{}", b"[" * 100_000):
+        path.write_bytes(text)
+        assert "disclosure.json was changed" in lines(run("disclosure", "verify", "summary@1"))
+        assert "is not as it was signed" in lines(run("disclosure", "show", "summary@1"))
+        assert run("disclosure", "reproduce", "summary@1").exit_code in (1, 2)
+
+
+@pytest.mark.usefixtures("released")
+def test_one_folder_with_the_ledger_is_enough_to_list_and_check_it(desk: Path) -> None:
+    for period in ("2026Q2", "2026Q3"):
+        assert run("disclosure", "publish", "--period", period, "--lake", "lake").exit_code == 0
+    shutil.rmtree("disclosures/2026Q2")
+    listed = json.loads(run("disclosure", "list", "--json").output)
+    assert [entry["kgco2e_per_1000"] is None for entry in listed] == [True, False]
+    assert "2026Q2/summary@1 not here active" in lines(run("disclosure", "as-of", "2100-01-01"))
+    assert "nothing was published by then" in lines(run("disclosure", "as-of", "2020-01-01"))
+    assert run("disclosure", "verify", "2026Q3/summary@1").exit_code == 0
+    assert run("disclosure", "reproduce", "2026Q3/summary@1").exit_code == 0
+    nothing = run("disclosure", "verify", "2026Q3/summary@1", "--head", f"0:{'0' * 64}")
+    assert nothing.exit_code == 1
+    assert "line 0 was handed out: there is none" in lines(nothing)
+
+
+@pytest.mark.usefixtures("released")
+def test_no_figure_is_replaced_without_a_reason(desk: Path) -> None:
+    assert run("disclosure", "publish", "--period", "2026Q3", "--lake", "lake").exit_code == 0
+    before = Path("disclosures/ledger.jsonl").read_bytes()
+    for arguments in (
+        ("supersede", "summary@1"),
+        ("restate", "summary@1"),
+        ("restate", "summary@1", "--anyway"),
+    ):
+        refused = run("disclosure", *arguments, "--lake", "lake", "--reason", " ")
+        assert refused.exit_code == 2
+        assert lines(refused).startswith("error say w")
+    assert Path("disclosures/ledger.jsonl").read_bytes() == before
+    assert sorted(path.name for path in Path("disclosures/2026Q3").iterdir()) == ["summary@1"]
 
 
 @pytest.mark.parametrize(
@@ -190,13 +236,23 @@ def test_a_changed_digit_is_found_by_both_checks(desk: Path) -> None:
     [
         (("disclosure", "publish", "--period", "2026Q9", "--lake", "lake"), "allowed: 2026Q3, 2026H1"),
         (("disclosure", "publish", "--period", "2026Q3", "--lake", "nowhere"), "is no lake"),
-        (("disclosure", "show", "summary@7"), "is not in the ledger; there are: none"),
+        (("disclosure", "show", "summary@7"), "is not in the ledger of disclosures; there are: none"),
         (("disclosure", "verify", "summary@1", "--head", "x"), "it is LINE:SHA256"),
         (("disclosure", "as-of", "yesterday"), "is not an ISO day"),
         (("disclosure", "fill", "form.xlsx"), "fill needs --map MAP.yaml and -o OUT"),
         (("disclosure", "fill", "form.xlsx", "--suggest"), "form.xlsx cannot be read"),
         (("disclosure", "crosswalk", "--target", "moon"), "allowed: esrs_set1, esrs_revised, vsme, cdp"),
         (("disclosure", "supersede", "summary@7", "--lake", "lake", "--reason", "x"), "not in the ledger"),
+        (("disclosure", "head"), "disclosures has no ledger: name another folder with --book"),
+        (("disclosure", "head", "--book", "key.pem"), "key.pem/ledger.jsonl cannot be read: Not a directory"),
+        (("disclose", "--period", "2026Q3", "--lake", "key.pem"), "key.pem is no lake"),
+        (("disclose", "--period", "2026Q3", "--lake", "lake", "--edition", "1999.01"), "are of FILEs"),
+        (("disclose", "--period", "2026Q3", "--lake", "lake", "--factor-type", "direct"), "are of FILEs"),
+        (("disclosure", "show", "summary@1", "--out", "x.pdf"), "-o is the file of a rendering"),
+        (
+            ("disclosure", "show", "summary@1", "--cite", "--customer", "A", "--inferences", "1"),
+            "leave out --cite and --json",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_told_in_a_line(desk: Path, arguments: tuple[str, ...], said: str) -> None:

@@ -132,7 +132,11 @@ def test_rows_are_matched_by_name_sku_or_id_and_by_nothing_like_it(tmp_path: Pat
         "Products!B6",
     ]
     assert [(one.place, one.why) for one in outcome.left] == [
-        ("Products!A5", "'Ticket sum' is no active disclosure by any; name it under names:, or publish it")
+        (
+            "Products!A5",
+            "'Ticket sum' is the id or sku or feature or key of no active disclosure; "
+            "name it under names:, or publish it",
+        )
     ]
     assert outcome.rows == 5
     outcome, _ = filled(path, {"X": Column("ghg_location")}, match_by="sku")
@@ -149,7 +153,7 @@ def test_the_newest_active_figure_is_told_unless_the_map_names_a_period(tmp_path
     told = filled(path, {"X": Column("id")}, spring, summer, period="2026Q2")[1]
     assert cells(told)["B2"] == "saas.example/2026Q2/ticket-summary@1"
     outcome, _ = filled(path, {"X": Column("id")}, withdrawn)
-    assert "is no active disclosure" in outcome.left[0].why
+    assert "of no active disclosure" in outcome.left[0].why
 
 
 def test_two_features_of_one_name_are_not_told_apart_by_luck(tmp_path: Path) -> None:

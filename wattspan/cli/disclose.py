@@ -49,6 +49,11 @@ def disclose(
     status: 0 nothing stands in the way, 1 it is (or would be) refused, 2 wrong usage.
     """
     if lake is not None and period and not files:
+        if edition or factor_type:
+            fail(
+                "--edition and --factor-type are of FILEs: the calls of a lake were estimated already; "
+                "`wattspan lake estimate` does so anew"
+            )
         _of_lake(lake, period, feature or [], can, config, as_json)
         return
     if not files or not can or lake is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -215,6 +216,18 @@ class Desk:
             supersedes=old.id,
         )
         return self.document(published)
+
+    def sealed(self, disclosure_id: str) -> Document:
+        """A disclosure that is as it was signed, as readers meet it. Raises BookError, LedgerError."""
+        published = self.book.get(disclosure_id)
+        self.book.must_be_whole(published.id)
+        return self.document(published)
+
+    def figures(self, published: Published) -> tuple[Mapping[str, Any] | None, str]:
+        """The columns of a disclosure; (None, why) where its folder is not here or not as recorded."""
+        if self.book.has_its_statement(published):
+            return self.document(published).columns, ""
+        return None, "changed" if self.book.folder(published.id).exists() else "not here"
 
     def document(self, published: Published) -> Document:
         """A published disclosure as readers meet it. Raises FolderError."""

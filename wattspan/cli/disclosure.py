@@ -29,6 +29,8 @@ Lake = Annotated[Path, typer.Option("--lake", help="Folder of the lake.")]
 PeriodText = Annotated[str, typer.Option("--period", help="2026Q3, 2026H1, 2026-07 or 2026.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+_NOTHING = "name another folder with --book, or publish (`wattspan disclosure publish`)"
+
 
 @contextmanager
 def opened(config: Path | None, book: Path | None = None) -> Iterator[Desk]:
@@ -171,15 +173,19 @@ def show(
 ) -> None:
     """The 23 columns of a disclosure, its citation, or a rendering of it.
 
-    What is not as it was signed is neither cited nor rendered. With --customer and --inferences column 16 has
+    What is not as it was signed is not shown. With --customer and --inferences column 16 has
     the customer's share: column 8 x its inferences / 1,000; name and count are in that rendering alone, and
     are never sealed.
     """
     if bool(customer) != (inferences is not None):
         fail("--customer and --inferences go together")
+    if customer and (cite or as_json):
+        fail("a customer's share is in the table and in renderings: leave out --cite and --json")
+    if out is not None and render is None:
+        fail("-o is the file of a rendering: give --render xlsx, pdf, csv, html or pact")
     with opened(config, book) as desk:
-        published = desk.book.get(disclosure_id)
-        document = desk.document(published)
+        document = desk.sealed(disclosure_id)
+        published = desk.book.get(document.id)
         if inferences is not None:
             document = desk.for_customer(document, customer, inferences)
         if with_sci:
@@ -192,7 +198,6 @@ def show(
         ending = "pact.json" if render == "pact" else render
         target = out or Path(f"{published.id.replace('/', '_')}.{ending}")
         with opened(config, book) as desk:
-            desk.book.must_be_whole(published.id)
             data = desk.pact(published) if render == "pact" else RENDERINGS[render].written(document)
         try:
             target.write_bytes(data)
@@ -200,8 +205,6 @@ def show(
             fail(f"{target} cannot be written: {error.strerror}")
         console.print(f"wrote {target}", markup=False)
     elif cite:
-        with opened(config, book) as desk:
-            desk.book.must_be_whole(published.id)
         typer.echo(document.citation(_now().date()))
     elif as_json:
         asked = {"sci": document.sci} if document.sci else {}
@@ -276,7 +279,7 @@ def crosswalk(
     document = None
     if disclosure_id is not None:
         with opened(config, book) as desk:
-            document = desk.document(desk.book.get(disclosure_id))
+            document = desk.sealed(disclosure_id)
     crosswalking.show(document, target, as_json=as_json)
 
 
@@ -347,6 +350,8 @@ def head_of(book: BookFolder = None, config: ConfigFile = None) -> None:
     """The newest line of the ledger: handed out with every answer, nobody can cut its tail unseen."""
     with opened(config, book) as desk:
         seq, digest = desk.book.ledger.head()
+        if not seq:
+            raise _loaded().DeskError(f"{desk.book.root} has no ledger: {_NOTHING}")
     typer.echo(f"{seq}:{digest}")
 
 
@@ -377,7 +382,8 @@ def rotate_key(
 
 def _list(config: Path | None, book: Path | None, at: dt.datetime | None, as_json: bool) -> None:
     with opened(config, book) as desk:
-        rows = [(published, desk.document(published).columns) for published in desk.book.published(at)]
+        rows = [(published, *desk.figures(published)) for published in desk.book.published(at)]
+        root, is_empty = desk.book.root, not desk.book.published()
     if as_json:
         content = [
             {
@@ -387,22 +393,30 @@ def _list(config: Path | None, book: Path | None, at: dt.datetime | None, as_jso
                 "replaced_by": published.replaced_by,
                 "published": published.entry.recorded_at,
                 "manifest_sha256": published.manifest_sha256,
-                "kgco2e_per_1000": columns["ghg_location"]["value"],
+                "kgco2e_per_1000": columns["ghg_location"]["value"] if columns else None,
             }
-            for published, columns in rows
+            for published, columns, _ in rows
         ]
         typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
     if not rows:
-        console.print("nothing is published; `wattspan disclosure publish` does so")
+        why = f"nothing is published in {root}: {_NOTHING}" if is_empty else "nothing was published by then"
+        console.print(why, markup=False, soft_wrap=True)
         return
     table = plain_table("id", "kgCO2e / 1,000", "95 %", "kWh / 1,000", "status", "published")
-    for published, columns in rows:
+    for published, columns, missing in rows:
+        figures = (
+            (
+                columns["ghg_location"]["value"],
+                f"{columns['ghg_low95']['value']}–{columns['ghg_high95']['value']}",
+                columns["energy_kwh"]["value"],
+            )
+            if columns
+            else (missing, "", "")
+        )
         table.add_row(
             published.id,
-            columns["ghg_location"]["value"],
-            f"{columns['ghg_low95']['value']}–{columns['ghg_high95']['value']}",
-            columns["energy_kwh"]["value"],
+            *figures,
             published.status,
             published.entry.recorded_at[:10],
         )

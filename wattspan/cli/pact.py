@@ -86,7 +86,8 @@ def serve(
         fail(str(error), BAD_INPUT)
     except OSError as error:
         listen = settings.pact.listen
-        fail(f"{listen.host}:{listen.port} cannot be served: {error.strerror or error}", BAD_INPUT)
+        tls = f"; certificate {listen.tls.cert_file}, key {listen.tls.key_file}" if listen.tls else ""
+        fail(f"{listen.host}:{listen.port} cannot be served: {error.strerror or error}{tls}", BAD_INPUT)
 
 
 @app.command("openapi")

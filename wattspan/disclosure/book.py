@@ -34,6 +34,8 @@ from wattspan.disclosure.reproduce import differences, reckoned_files
 from wattspan.disclosure.subject import Subject
 
 PUBLISHING: Final = ("publish", "supersede", "restate")
+
+_IDS_TOLD: Final = 6
 """Entries that bring a folder with them."""
 
 
@@ -116,9 +118,8 @@ class Book:
             p for p in known if p.id.endswith(f"/{disclosure_id}")
         ]
         if len(found) != 1:
-            ids = ", ".join(p.id for p in found or known) or "none"
-            what = "names several" if found else "is not in the ledger"
-            raise BookError(f"{disclosure_id!r} {what}; there are: {ids}")
+            what = "names several" if found else f"is not in the ledger of {self.root}"
+            raise BookError(f"{disclosure_id!r} {what}; there are: {_named(found or known, disclosure_id)}")
         return found[0]
 
     def folder(self, disclosure_id: str) -> Path:
@@ -173,6 +174,8 @@ class Book:
         old = self.get(supersedes) if supersedes else None
         if old is not None and old.status != "active":
             raise BookError(f"{old.id} is {old.status} already; name the active edition")
+        if old is not None and not subject.change.reason.strip():
+            raise BookError(f"say why {old.id} is replaced: readers are told")
         files = {
             **input_files(content),
             **reckoned_files(content),
@@ -226,6 +229,8 @@ class Book:
         old = self.get(disclosure_id)
         if old.status != "active":
             raise BookError(f"{old.id} is {old.status} already; name the active edition")
+        if not reason.strip():
+            raise BookError(f"say what is wrong with {old.id}: holders are told")
         content = {
             "about": old.id,
             "corrected_kg_per_1000": written(corrected),
@@ -279,7 +284,7 @@ class Book:
         try:
             manifest, statement = ((folder / name).read_bytes() for name in (MANIFEST, STATEMENT))
             listed = {entry["path"]: entry["sha256"] for entry in json.loads(manifest)["files"]}
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return False
         is_named = canonical.sha256(manifest) == published.manifest_sha256
         return is_named and canonical.sha256(statement) == listed.get(STATEMENT)
@@ -306,6 +311,13 @@ class Book:
         """A folder that no ledger line names is what a crash between the two left behind."""
         if folder.exists() and all(p.id != disclosure_id for p in self.published()):
             _remove(folder)
+
+
+def _named(known: Sequence[Published], asked: str) -> str:
+    """The ids there are, those that have what was asked for first; no more than can be read at a glance."""
+    ids = [p.id for p in sorted(known, key=lambda p: asked not in p.id)]
+    more = f" and {len(ids) - _IDS_TOLD} more (`wattspan disclosure list`)" if len(ids) > _IDS_TOLD else ""
+    return (", ".join(ids[:_IDS_TOLD]) or "none") + more
 
 
 def _note(entry: Entry) -> Note:
@@ -343,9 +355,11 @@ def _statement_problems(published: Published, files: Mapping[str, bytes]) -> tup
 
 def _head_problems(entries: Sequence[Entry], head: tuple[int, str]) -> tuple[str, ...]:
     seq, digest = head
+    if seq < 1:
+        return (f"{FILE}: line {seq} was handed out: there is none, and it says nothing",)
     if seq > len(entries):
         return (f"{FILE}: has {len(entries)} lines, and line {seq} was handed out: its tail was cut",)
-    if seq and entries[seq - 1].digest != digest:
+    if entries[seq - 1].digest != digest:
         return (f"{FILE}, line {seq}: not the line that was handed out: the ledger was written anew",)
     return ()
 

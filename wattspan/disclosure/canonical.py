@@ -24,7 +24,7 @@ def read(data: bytes, name: str) -> Any:
     """Parsed `data`. Raises CanonicalError where it is not the canonical form of what it says."""
     try:
         content = json.loads(data)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise CanonicalError(f"{name}: not JSON: {error}") from error
     if written(content) != data:
         raise CanonicalError(f"{name}: not in canonical form (RFC 8785): it was edited or re-written")

@@ -149,7 +149,9 @@ class Ledger:
         except FileNotFoundError:
             return b""
         except OSError as error:
-            raise LedgerError(f"{self.path.name} cannot be read: {error.strerror}") from error
+            raise LedgerError(
+                f"{self.path} cannot be read: {error.strerror}; name the folder of the disclosures"
+            ) from error
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

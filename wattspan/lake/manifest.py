@@ -168,7 +168,7 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / FILE
     try:
         return Manifest.from_json(path.read_bytes(), path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise LakeError(
             f"{folder} is no lake: it has no {FILE}; `wattspan import` or `wattspan serve` makes one"
         ) from None

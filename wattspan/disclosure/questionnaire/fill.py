@@ -259,7 +259,8 @@ def _why_not(theirs: str, found: Sequence[Document], asked: ColumnMap) -> str:
         )
     period = f" of {asked.period}" if asked.period else ""
     return (
-        f"{theirs!r} is no active disclosure{period} by {asked.match_by}; name it under names:, or publish it"
+        f"{theirs!r} is the {' or '.join(_BY[asked.match_by])} of no active disclosure{period}; "
+        "name it under names:, or publish it"
     )
 
 

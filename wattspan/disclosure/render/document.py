@@ -212,7 +212,7 @@ def _water(document: Document) -> tuple[str, str, str]:
     return (
         f"{on_site['value']}; {found['off_site']['value']}",
         on_site.get("unit", ""),
-        f"on site; off site. {on_site.get('reason', '')}".strip(),
+        "; ".join(("on site", "off site", *filter(None, [on_site.get("reason")]))),
     )
 
 
