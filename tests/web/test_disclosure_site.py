@@ -219,6 +219,26 @@ def test_a_byte_that_was_changed_is_told_at_once_and_by_each_check(
         assert get(at(site, SECOND, "/files/disclosure.json"))[0] == 503
 
 
+def test_one_folder_that_cannot_be_read_does_not_take_the_list_of_all_with_it(
+    lake: Path, book: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(book, tmp_path / "book")
+    folder = tmp_path / "book/2026Q3/ticket-summary@2"
+    with served(lake, book=tmp_path / "book") as site:
+        assert "<b></b>" not in get(f"{site}/disclosures")[2]
+        for text in (b"[]", b"{}", b"[" * 100_000):
+            (folder / "disclosure.json").write_bytes(text)
+            status, _, page = get(at(site, SECOND))
+            assert (status, "disclosure.json" in page) == (503, True)
+            assert get(f"{site}/disclosures")[2].count("not as signed") == 1
+        shutil.rmtree(folder)
+        status, _, page = get(f"{site}/disclosures")
+        assert status == 200
+        assert page.count("not as signed") == 1
+        assert page.count("<b></b>") == 1
+        assert get(at(site, SECOND))[0] == 503
+
+
 def test_a_ledger_that_is_not_whole_is_said_and_nothing_is_shown(
     lake: Path, book: Path, tmp_path: Path
 ) -> None:

@@ -10,9 +10,11 @@ from typing import Any, Final
 from wattspan.disclosure import sci
 from wattspan.disclosure.answers import CELLS
 from wattspan.disclosure.book import Book, Check, Published
+from wattspan.disclosure.canonical import CanonicalError
 from wattspan.disclosure.coefficients import Vector
 from wattspan.disclosure.crosswalk import FORMS, STATUSES, placed
 from wattspan.disclosure.evidence import Chain, Sum
+from wattspan.disclosure.folder import FolderError
 from wattspan.disclosure.numbers import shown, written
 from wattspan.disclosure.render.chart import bars, drawing
 from wattspan.disclosure.render.published import document_of
@@ -26,29 +28,41 @@ SHOWN_TEXT: Final = 20_000
 
 
 def list_page(book: Book) -> dict[str, Any]:
-    """All disclosures, newest first. Raises LedgerError, FolderError, CanonicalError."""
-    known = [(published, document_of(book, published)) for published in reversed(book.published())]
+    """All disclosures, newest first; what cannot be read has no figures. Raises LedgerError."""
+    known = [(published, _figures(book, published)) for published in reversed(book.published())]
     seq, digest = book.ledger.head()
     return {
         "rows": [
             {
                 "address": published.id,
                 "id": published.id,
-                "feature": document.title,
-                "period": document.columns["reference_period"]["label"],
-                "figure": document.columns["ghg_location"]["value"],
-                "low": document.columns["ghg_low95"]["value"],
-                "high": document.columns["ghg_high95"]["value"],
-                "energy": document.columns["energy_kwh"]["value"],
+                **figures,
                 "status": published.status,
                 "is_broken": not book.has_its_statement(published),
                 "published": published.entry.recorded_at[:10],
             }
-            for published, document in known
+            for published, figures in known
         ],
         "head": f"{seq}:{digest}" if seq else "",
         "folder": str(book.root),
         "active": sum(published.status == "active" for published, _ in known),
+    }
+
+
+def _figures(book: Book, published: Published) -> dict[str, str]:
+    try:
+        document = document_of(book, published)
+    except (FolderError, CanonicalError):
+        _, period, feature = published.id.split("/")
+        return {"feature": feature, "period": period, "figure": "", "low": "", "high": "", "energy": ""}
+    columns = document.columns
+    return {
+        "feature": document.title,
+        "period": columns["reference_period"]["label"],
+        "figure": columns["ghg_location"]["value"],
+        "low": columns["ghg_low95"]["value"],
+        "high": columns["ghg_high95"]["value"],
+        "energy": columns["energy_kwh"]["value"],
     }
 
 

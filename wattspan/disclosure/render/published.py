@@ -38,6 +38,8 @@ def document_of(book: Book, published: Published) -> Document:
         )
     except OSError as error:
         raise FolderError(f"{published.id}: {STATEMENT} cannot be read: {error.strerror}") from error
+    if not isinstance(content, dict) or content.get("id") != published.id or "columns" not in content:
+        raise FolderError(f"{published.id}: {STATEMENT} is not of it; `wattspan disclosure verify` says more")
     return Document(
         content=content,
         manifest_sha256=published.manifest_sha256,
