@@ -144,6 +144,7 @@ def test_a_question_that_cannot_be_answered_is_refused(http: httpx.Client, query
         ({"data": {"comment": "all of it, please"}}, "data has no criterion"),
         ({"data": {"productId": []}}, "data has no criterion"),
         ({"data": {"productId": [5]}}, "data.productId is [5]; allowed: texts"),
+        ({"data": {"companyId": ["", ""], "productId": ["urn:x:y"]}}, "allowed: texts that are not empty"),
         ({"data": {"product": ["x"]}}, "data: 'product' is not a criterion"),
         ({"data": {"validOn": "x"}}, "data: validOn is 'x'"),
     ],

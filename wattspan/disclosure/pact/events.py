@@ -114,8 +114,8 @@ def _criteria(data: Mapping[str, Any]) -> Criteria:
         for one in value if isinstance(value, list) else [value]:
             # the text of PACT takes null as not asked
             if one is not None:
-                if not isinstance(one, str):
-                    raise EventError(f"data.{name} is {_shown(value)}; allowed: texts")
+                if not isinstance(one, str) or not one:
+                    raise EventError(f"data.{name} is {_shown(value)}; allowed: texts that are not empty")
                 given.append((name, one))
     try:
         found = criteria(given)
