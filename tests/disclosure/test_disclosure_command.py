@@ -216,6 +216,26 @@ def test_one_folder_with_the_ledger_is_enough_to_list_and_check_it(desk: Path) -
 
 
 @pytest.mark.usefixtures("released")
+def test_publishing_goes_on_where_it_was_ended(desk: Path) -> None:
+    spans = []
+    for trace, route in enumerate(("/summaries", "/search"), 1):
+        spans += request(trace, route, [call(2, trace, JULY_NS)], start=JULY_NS)
+    lake_of(desk / "two", spans)
+    publish = ("disclosure", "publish", "--period", "2026Q3", "--lake", "two")
+    known = [
+        statement["columns"]["feature"]["key"]
+        for statement in json.loads(run("disclose", "--period", "2026Q3", "--lake", "two", "--json").output)
+    ]
+    assert known == ["search", "summary"]
+    assert run(*publish, "--feature", known[0]).exit_code == 0
+    rest = run(*publish)
+    assert rest.exit_code == 0, rest.output
+    assert rest.output.count("edition 1: ") == len(known) - 1
+    assert len(json.loads(run("disclosure", "list", "--json").output)) == len(known)
+    assert "published for 2026Q3 already" in lines(run(*publish))
+
+
+@pytest.mark.usefixtures("released")
 def test_no_figure_is_replaced_without_a_reason(desk: Path) -> None:
     assert run("disclosure", "publish", "--period", "2026Q3", "--lake", "lake").exit_code == 0
     before = Path("disclosures/ledger.jsonl").read_bytes()

@@ -134,11 +134,15 @@ class Desk:
         }
 
     def publish(self, lake: Path, label: str, features: list[str]) -> list[Document]:
-        """Publish the first edition of each feature of a period; all of `features`, or all there are."""
+        """Publish the first edition of each feature of a period; of `features`, or of all not published yet.
+
+        The second goes on where a full disk or a crash ended a publisher of many.
+        """
         period, key = Period.of(label), self.key()
         found = self._allowed(lake, period)
         plain, tables = self._method(found), FactorTables(self._edition(found))
-        made = []
+        made: list[Document] = []
+        there = ""
         for name in features or found.features:
             sealed = sealed_of(found, name, self.section.gap_rule, self._contracts())
             method = self._with_annex(plain, sealed, lake, period)
@@ -146,10 +150,13 @@ class Desk:
                 self.book, self._issuer(), self._feature(name), period, method, sealed
             )
             if subject.edition_number > 1:
-                raise DeskError(
+                there = (
                     f"{subject.feature.slug} is published for {period.label} already; a better figure "
                     "supersedes it (`wattspan disclosure supersede`), a wrong one is restated"
                 )
+                if features:
+                    raise DeskError(there)
+                continue
             published = self.book.publish(
                 subject,
                 sealed,
@@ -161,7 +168,9 @@ class Desk:
             )
             made.append(self.document(published))
         if not made:
-            raise DeskError("no feature has a completed inference in the period: map spans to features")
+            raise DeskError(
+                there or "no feature has a completed inference in the period: map spans to features"
+            )
         return made
 
     def supersede(self, disclosure_id: str, lake: Path, reason: str) -> Document:
