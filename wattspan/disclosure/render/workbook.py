@@ -18,7 +18,7 @@ import xlsxwriter
 from wattspan.disclosure.answers import CELLS
 from wattspan.disclosure.columns import NOT_AVAILABLE
 from wattspan.disclosure.crosswalk import FORMS, STATUSES, placed
-from wattspan.disclosure.numbers import shown
+from wattspan.disclosure.numbers import EXACT_DIGITS, shown
 from wattspan.disclosure.render.chart import waterfall
 from wattspan.disclosure.render.csv_file import inert
 from wattspan.disclosure.render.document import CAUSE_NAMES, MIX_NAMES, Document
@@ -254,16 +254,20 @@ class _Sheets:
                 if float(step["effects"].get(c, 0))
             ]
         )
+        # as many decimals as the smallest bar needs, so that the column adds up as it is seen
+        quoted = [shown(Decimal(sums["before"])), shown(Decimal(sums["after"]))]
+        quoted += [shown(Decimal(text)) for step in steps.values() for text in step["effects"].values()]
+        number = self._number(max(quoted, key=lambda text: len(text.partition(".")[2])), is_head=False)
         for place, bar in enumerate(shapes, start=first):
             self._write(sheet, place, 0, bar.label, self.head if bar.is_total else self.text)
             if place == first:
-                sheet.write_number(place, 1, float(sums["before"]), self.number)
-                sheet.write_formula(place, 2, f"=B{place + 1}", self.number, bar.end)
+                sheet.write_number(place, 1, float(sums["before"]), number)
+                sheet.write_formula(place, 2, f"=B{place + 1}", number, bar.end)
             elif bar.is_total:
-                sheet.write_formula(place, 2, f"=C{place}", self.number, bar.end)
+                sheet.write_formula(place, 2, f"=C{place}", number, bar.end)
             else:
-                sheet.write_number(place, 1, next(effects), self.number)
-                sheet.write_formula(place, 2, f"=C{place}+B{place + 1}", self.number, bar.end)
+                sheet.write_number(place, 1, next(effects), number)
+                sheet.write_formula(place, 2, f"=C{place}+B{place + 1}", number, bar.end)
             # what the drawing is made of: a base that is not seen, a total, a rise, a fall
             low, high = sorted((bar.start, bar.end))
             parts = (
@@ -293,9 +297,10 @@ class _Sheets:
             {"num_font": {"size": 8}, "major_gridlines": {"visible": True, "line": {"color": "#d6ded9"}}}
         )
         sheet.insert_chart(first - 1, _DRAWN + 5, chart)
-        before, *each, after, left = (
-            shown(Decimal(sums[name])) for name in ("before", *steps, "after", "residual")
-        )
+        before, *each, after = (shown(Decimal(sums[name])) for name in ("before", *steps, "after"))
+        residual = abs(Decimal(sums["residual"]))
+        is_nothing = residual <= abs(Decimal(sums["after"])).scaleb(-EXACT_DIGITS)
+        left = "nothing, to 15 digits" if is_nothing else shown(residual)
         added = " + ".join(f"{name} {part}" for name, part in zip(steps, each, strict=True))
         self._write(sheet, last + 1, 0, "sums of the steps", self.note)
         self._write(sheet, last + 1, 1, f"{before} + {added} = {after}; left over {left}", self.flat)
