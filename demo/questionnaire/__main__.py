@@ -54,7 +54,7 @@ def _run(out: Path, every: int) -> None:
     for quarter in QUARTERS:
         _say(f"publishing {quarter} ...")
         command("disclosure", "publish", "--period", quarter, "--lake", lake, "--config", config)
-    write_form(out / "questionnaire.xlsx", known)
+    write_form(out / "questionnaire.xlsx", known, every)
     _say("filling the customer's form ...")
     said = json.loads(
         command(

@@ -28,8 +28,8 @@ THEIR_NAMES: Final = {
 NOT_OURS: Final = "Fax gateway (legacy)"
 
 
-def write_form(path: Path, known: Sequence[Surface]) -> None:
-    """Write the form, empty where the supplier answers."""
+def write_form(path: Path, known: Sequence[Surface], every: int = 1) -> None:
+    """Write the form, empty where the supplier answers, of every so many-th call."""
     book = xlsxwriter.Workbook(path)
     title = book.add_format({"bold": True, "font_size": 16, "font_color": "#5b2c83"})
     head = book.add_format(
@@ -55,7 +55,7 @@ def write_form(path: Path, known: Sequence[Surface]) -> None:
         sheet.write(row, 0, name, plain)
         for column in range(1, len(HEADERS)):
             sheet.write_blank(row, column, None, two if column in (2, 5, 6, 7) else plain)
-        sheet.write(row, 9, 1000 * (1 + (row * 37) % 90), count)
+        sheet.write(row, 9, max(1, (10 + (row * 37) % 90) // every), count)
     last = FIRST_ROW + len(names)
     sheet.write(last + 1, 0, "Sum", total)
     sheet.write_formula(last + 1, 10, f"=SUM(K{FIRST_ROW + 1}:K{last + 1})", total, 0)

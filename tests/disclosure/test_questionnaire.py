@@ -172,18 +172,25 @@ def test_a_customers_own_count_gives_its_share(tmp_path: Path) -> None:
     rows = [
         ["Product", "Requests", "Ours, kg"],
         ["TS-1", "1,200,000"],
-        ["TS-1", 250],
+        ["TS-1", 25],
+        ["TS-1", "50"],
         ["TS-1", "many"],
         ["TS-1", 0],
     ]
     path = workbook(tmp_path / "q.xlsx", rows)
     outcome, data = filled(path, {"Ours, kg": Column("ghg_location", "kg", "Requests")})
     found = cells(data)
-    assert found["C2"] == 1900
-    assert found["C3"] == 0.396
+    assert "C2" not in found
+    assert found["C3"] == 0.0396
+    assert found["C4"] == 0.0792
     assert [(one.place, one.why) for one in outcome.left] == [
-        ("Products!C4", "needs the number of inferences at Products!B4, a number above 0"),
+        (
+            "Products!C2",
+            "asks for 1,200,000 inferences, and all customers together had 50 in 2026Q3; ask which period "
+            "and unit they count",
+        ),
         ("Products!C5", "needs the number of inferences at Products!B5, a number above 0"),
+        ("Products!C6", "needs the number of inferences at Products!B6, a number above 0"),
     ]
     assert outcome.unmapped == []
 

@@ -107,7 +107,7 @@ class _Filler:
                 self._is_free(row, at)
                 if not answer.is_available:
                     raise _LeftError(self._told_missing(row, at, document, answer))
-                amount = self._amount(row, column)
+                amount = self._amount(row, column, document)
                 value = self._fitted(row, at, column, answer, amount)
             except _LeftError as error:
                 self.outcome.left.append(Left(place, str(error)))
@@ -132,7 +132,7 @@ class _Filler:
             self.sheet.note(row, at, _note(document, answer, f"not available: {answer.reason}"))
         return f"{answer.key} is not available: {answer.reason or 'nothing is said'}"
 
-    def _amount(self, row: int, column: Column) -> Decimal:
+    def _amount(self, row: int, column: Column, document: Document) -> Decimal:
         """Inferences that the cell is for."""
         if isinstance(column.per, int):
             return Decimal(column.per)
@@ -141,6 +141,12 @@ class _Filler:
         if number is None or number <= 0:
             there = self.sheet.place(row, at)
             raise _LeftError(f"needs the number of inferences at {there}, a number above 0")
+        # a share of more than there was is a count of another period, unit or product
+        if number > (completed := Decimal(document.columns["volume"]["completed_inferences"])):
+            raise _LeftError(
+                f"asks for {number:,f} inferences, and all customers together had {completed:,.0f} in "
+                f"{document.columns['reference_period']['label']}; ask which period and unit they count"
+            )
         return number
 
     def _fitted(self, row: int, at: int, column: Column, answer: Answer, amount: Decimal) -> Decimal | str:

@@ -255,7 +255,11 @@ def _sources(document: Document) -> tuple[str, str, str]:
     names = [row["name"] for row in found]
     versions = ", ".join(dict.fromkeys(row["version"] for row in found if row["version"]))
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{', '.join(names[:3])}{more}; {versions}", "", "with their digests on the page of sources"
+    return (
+        f"{', '.join(names[:3])}{more}; {versions}",
+        "",
+        f"with their digests on the page of sources; GWP: {document.columns['methodology']['gwp']}",
+    )
 
 
 def _method(document: Document) -> tuple[str, str, str]:
@@ -277,7 +281,8 @@ def _change(document: Document) -> tuple[str, str, str]:
             f"({found['revised_previous_percent']} %)"
         )
     return (
-        f"{found['change_percent']} %",
+        # a minus, not a hyphen: a spreadsheet takes a text that begins with a hyphen for a formula
+        f"{found['change_percent'].replace('-', '−')} %",
         "of column 8",
         f"{found['class']}; from {found['previous_id']}{steps}; {found['reason']}".rstrip("; "),
     )

@@ -282,7 +282,8 @@ class _Pdf(FPDF):
             self._line("There is no earlier figure of this feature.", 5)
         else:
             self._line(
-                f"{change['change_percent']} % ({change['class']}) from {change['previous_id']}. "
+                f"{change['change_percent'].replace('-', '−')} % ({change['class']}) "
+                f"from {change['previous_id']}. "
                 f"{change['reason']}",
                 5,
             )
