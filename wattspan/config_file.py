@@ -142,6 +142,11 @@ def _explained(by: _Explaining, item: Any) -> str:
         if section is not None:
             allowed = f"; allowed keys: {', '.join(section.model_fields)}"
     reason = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "missing":
+        found = ""
+        reason = "is needed and not there" + (
+            "; --config FILE names a file that has it" if by.path is None else ""
+        )
     return f"{where}: {reason}{found}{allowed}"
 
 

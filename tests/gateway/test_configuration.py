@@ -58,7 +58,7 @@ def test_the_smallest_file_has_a_default_for_everything_else(tmp_path: Path) -> 
             "two destinations are named 'tempo'; each needs a name of its own",
         ),
         ("gateway:\n  destinations: []\n", "line 2: gateway.destinations: Tuple should have at least 1 item"),
-        ("grid: {}\n", "gateway.yaml: gateway: Field required"),
+        ("grid: {}\n", "gateway.yaml: gateway: is needed and not there"),
         ("- a\n", "the file must be a mapping of keys such as gateway:"),
         ("a: [\n", "not YAML"),
         (

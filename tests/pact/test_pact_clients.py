@@ -67,6 +67,8 @@ def test_a_secret_is_told_once_and_kept_as_a_hash(folder: Path) -> None:
         os.umask(umask)
     match = SECRET.match(made.stdout)
     assert match, made.output
+    # a slip of the pen would let it see nothing, in silence
+    assert "no feature search is configured or published yet" in made.stderr
     client_id, secret = match.groups()
     assert mode(folder / "wattspan-pact.sqlite") == 0o600
     for path in folder.glob("wattspan-pact.sqlite*"):

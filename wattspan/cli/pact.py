@@ -136,6 +136,12 @@ def add_client(
 ) -> None:
     """Let a client in. Its secret is printed once, and kept as a hash."""
     with _module() as module:
+        for unseen in module.never_seen(config, feature or []):
+            errors.print(
+                f"no feature {unseen} is configured or published yet: {name} sees it once it is",
+                style="yellow",
+                markup=False,
+            )
         _print_secret(module.add(config, name, feature or []))
 
 

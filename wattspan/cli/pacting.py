@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from wattspan.config import ConfigError
+from wattspan.disclosure.book import Book
+from wattspan.disclosure.ledger import LedgerError
 from wattspan.disclosure.pact.clients import Client, ClientError, Clients, Credentials
 from wattspan.disclosure.pact.departures import Departures
 from wattspan.disclosure.pact.grammar import written_time
@@ -17,7 +19,7 @@ from wattspan.disclosure.pact.rules import faults, set_faults
 from wattspan.disclosure.pact.settings import PactConfig, load_pact_config
 from wattspan.disclosure.pact.state import State, StateError
 
-FAULTS: Final = (ClientError, ConfigError, StateError)
+FAULTS: Final = (ClientError, ConfigError, LedgerError, StateError)
 """What a user can cause and mend: told, not traced."""
 _Answer = TypeVar("_Answer")
 
@@ -32,7 +34,7 @@ def found_faults(name: str, footprints: Sequence[Any]) -> list[str]:
     lines = []
     for index, footprint in enumerate(footprints):
         where = name if len(footprints) == 1 else f"{name}, footprint {index}"
-        lines += [f"{where}: {fault.field} {fault.why}" for fault in faults(footprint)]
+        lines += [f"{where}: {fault.field or 'it'} {fault.why}" for fault in faults(footprint)]
     if all(isinstance(footprint, dict) and "id" in footprint for footprint in footprints):
         lines += [f"{name}: {fault.field} {fault.why}" for fault in set_faults(footprints)]
     return lines
@@ -41,6 +43,15 @@ def found_faults(name: str, footprints: Sequence[Any]) -> list[str]:
 def add(path: Path | None, name: str, features: Sequence[str]) -> Credentials:
     """Let a client in. Raises ConfigError, StateError, ClientError."""
     return _asked(path, lambda known: known.add(name, features, dt.datetime.now(dt.UTC)))
+
+
+def never_seen(path: Path | None, features: Sequence[str]) -> list[str]:
+    """Those of `features` that are neither configured nor published. Raises ConfigError, LedgerError."""
+    config = config_of(path)
+    published = {
+        one.id.split("/")[-1].partition("@")[0] for one in Book(config.disclosure.folder).published()
+    }
+    return [feature for feature in features if feature not in published | set(config.disclosure.features)]
 
 
 def renew(path: Path | None, name: str) -> Credentials:
