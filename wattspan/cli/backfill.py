@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from wattspan import quantities
-from wattspan.cli.console import BAD_INPUT, console, fail, print_problems
+from wattspan.cli.console import BAD_INPUT, add_sums, console, fail, print_problems
 from wattspan.config import ConfigError, load_config
 from wattspan.methodology import EditionError
 
@@ -61,19 +60,9 @@ def backfill_(
     except OSError as error:
         fail(f"{error.filename or source}: {error.strerror or error}")
     if not quiet:
-        energy, carbon = done.energy_kwh, done.co2e_g
         table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_row("rows", f"{done.rows:,}", f"{done.with_energy:,} with a figure")
-        table.add_row(
-            "energy",
-            quantities.energy(energy.central),
-            f"90 %: {quantities.energy_band(energy.low, energy.high, energy.central)}",
-        )
-        table.add_row(
-            "carbon",
-            f"{quantities.mass(carbon.central)}CO2e",
-            f"90 %: {quantities.mass_band(carbon.low, carbon.high, carbon.central)}",
-        )
+        add_sums(table, done.sums)
         console.print(table)
     print_problems(tally.problems, tally.problem_count)
     if tally.problem_count:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import typer
 from rich.console import Console, RenderableType
 from rich.table import Table
+
+from wattspan import quantities
+
+if TYPE_CHECKING:
+    from wattspan.estimator import Sums
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -43,6 +48,15 @@ def fail(message: str, status: int = BAD_USAGE) -> NoReturn:
     errors.print("[bold red]error[/]", end=" ")
     errors.print(message, markup=False)
     raise typer.Exit(status)
+
+
+def add_sums(table: Table, sums: Sums) -> None:
+    """Rows for energy and carbon with their 90 % bands."""
+    energy, carbon = sums.energy_kwh, sums.co2e_g
+    energy_band = quantities.energy_band(energy.low, energy.high, energy.central)
+    table.add_row("energy", quantities.energy(energy.central), f"90 %: {energy_band}")
+    carbon_band = quantities.mass_band(carbon.low, carbon.high, carbon.central)
+    table.add_row("carbon", f"{quantities.mass(carbon.central)}CO2e", f"90 %: {carbon_band}")
 
 
 def print_problems(problems: Sequence[object], count: int) -> None:

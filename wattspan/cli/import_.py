@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from wattspan import quantities
-from wattspan.cli.console import BAD_INPUT, console, fail, print_problems
+from wattspan.cli.console import BAD_INPUT, add_sums, console, fail, print_problems
 from wattspan.cli.progress import reading_bar
 from wattspan.config import Config, ConfigError, load_config
 from wattspan.methodology import EditionError
@@ -158,16 +157,6 @@ def _show(tally: Tally, lake: Path | None, dry_run: bool) -> None:
     if tally.times:
         table.add_row("from", tally.times[0], f"to {tally.times[1]} (UTC)")
     if dry_run and tally.calls:
-        energy, carbon = tally.energy_kwh, tally.co2e_g
-        table.add_row(
-            "energy",
-            quantities.energy(energy.central),
-            f"90 %: {quantities.energy_band(energy.low, energy.high, energy.central)}",
-        )
-        table.add_row(
-            "carbon",
-            f"{quantities.mass(carbon.central)}CO2e",
-            f"90 %: {quantities.mass_band(carbon.low, carbon.high, carbon.central)}",
-        )
+        add_sums(table, tally.sums)
     console.print(table)
     console.print("dry run: nothing was written" if dry_run else f"lake {lake}", style="dim", markup=False)

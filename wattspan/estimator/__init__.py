@@ -2,9 +2,10 @@
 
 from wattspan.estimator.deployments import Deployment, Metered
 from wattspan.estimator.energy import Coefficients, coefficients, gpu_energy_j
-from wattspan.estimator.estimate import Estimate, Estimator, Parts, energy_parts
+from wattspan.estimator.estimate import Estimate, Estimator
+from wattspan.estimator.figures import Parts, energy_parts
 from wattspan.estimator.plan import DeploymentError, Plan, PlanKey, Planner
-from wattspan.estimator.spread import Z90, Band, Terms, combined_ln_g, total, totals
+from wattspan.estimator.spread import Z90, Band, Sums, Terms, combined_ln_g, total, totals
 
 __all__ = [
     "Z90",
@@ -19,6 +20,7 @@ __all__ = [
     "Plan",
     "PlanKey",
     "Planner",
+    "Sums",
     "Terms",
     "coefficients",
     "combined_ln_g",

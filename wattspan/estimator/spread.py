@@ -131,6 +131,28 @@ class Terms:
         return total([(central, factors) for factors, central in self._sums.items()], z)
 
 
+class Sums:
+    """Energy and carbon of batches of calls, each with the band of its sum."""
+
+    def __init__(self) -> None:
+        self._energy, self._carbon = Terms(), Terms()
+
+    def add(self, estimates: EstimateBatch) -> None:
+        """Add the rows of a batch that have a figure. Raises MixedKindsError as `Terms.add_batch` does."""
+        self._energy.add_batch(estimates, carbon=False)
+        self._carbon.add_batch(estimates, carbon=True)
+
+    @property
+    def energy_kwh(self) -> Band:
+        """With its 90 % band."""
+        return self._energy.band()
+
+    @property
+    def co2e_g(self) -> Band:
+        """With its 90 % band."""
+        return self._carbon.band()
+
+
 def factors_of(
     templates: Sequence[Mapping[str, object]], *, model: str, facility: str, deployment: str
 ) -> tuple[Factor, ...]:

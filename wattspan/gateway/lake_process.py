@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -24,20 +23,14 @@ from prometheus_client.exposition import generate_latest
 from wattspan.gateway import garbage, journal
 from wattspan.gateway.lake_intake import LakeCollector, LakeIntake, Source
 from wattspan.gateway.settings import ServeConfig
-from wattspan.gateway.worker_process import MOST_LINE_BYTES, say
+from wattspan.gateway.worker_process import first_word, say
 
 log: Final = logging.getLogger(__name__)
 
 
 async def keep_lake() -> int:
     """Fill the lake until the supervisor ends it; the exit status."""
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    lines = asyncio.StreamReader(limit=MOST_LINE_BYTES)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-    first = json.loads(await lines.readline() or "null")
+    stop, lines, first = await first_word()
     if first is None:
         return 0
     config = ServeConfig.model_validate(first["config"]["config"])

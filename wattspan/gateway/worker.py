@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import json
 import logging
-import signal
 import sys
 from typing import Any, Final
 
@@ -19,21 +18,14 @@ from wattspan.gateway import garbage, journal
 from wattspan.gateway.seat import Seat
 from wattspan.gateway.server import Gateway
 from wattspan.gateway.settings import ServeConfig
-from wattspan.gateway.worker_process import MOST_LINE_BYTES, say
+from wattspan.gateway.worker_process import first_word, say
 
 log: Final = logging.getLogger(__name__)
 
 
 async def work(seat: Seat) -> int:
     """Serve until the supervisor ends it, or until the spool is drained; the exit status."""
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    # The supervisor reads the file and passes it on.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    lines = asyncio.StreamReader(limit=MOST_LINE_BYTES)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-    first = json.loads(await lines.readline() or "null")
+    stop, lines, first = await first_word()
     if first is None:
         return 0
     config = ServeConfig.model_validate(first["config"])

@@ -12,6 +12,7 @@ import asyncio
 import itertools
 import json
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -31,6 +32,20 @@ class WorkerState:
     metrics: str
     """Its page of metrics."""
     not_ready: list[str]
+
+
+async def first_word() -> tuple[asyncio.Event, asyncio.StreamReader, dict[str, Any] | None]:
+    """In a process that a supervisor started: what ends it (an event), what it hears, and the first of that.
+
+    None where the supervisor ended before it spoke. The file of settings is the supervisor's to read again.
+    """
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    lines = asyncio.StreamReader(limit=MOST_LINE_BYTES)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    return stop, lines, json.loads(await lines.readline() or "null")
 
 
 class WorkerProcess:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from wattspan.calls import Column, EstimateBatch
-from wattspan.estimator import Band, Estimator, Terms
+from wattspan.estimator import Estimator, Sums
 from wattspan.lake import arrow
 from wattspan.lake.rows import Ints
 from wattspan.lake.schema import TEXT
@@ -45,25 +45,14 @@ class Backfill:
 
     def __init__(self) -> None:
         self.rows = self.left_out = self.with_energy = 0
-        self._energy, self._carbon = Terms(), Terms()
+        self.sums = Sums()
 
     def add(self, rows: int, made: EstimateBatch) -> None:
         """Count a portion of `rows`, of which those in `made` could be used."""
         self.rows += rows
         self.left_out += rows - len(made.energy_kwh)
         self.with_energy += int(np.count_nonzero(np.isfinite(made.energy_kwh)))
-        self._energy.add_batch(made, carbon=False)
-        self._carbon.add_batch(made, carbon=True)
-
-    @property
-    def energy_kwh(self) -> Band:
-        """Of all rows, with its 90 % band."""
-        return self._energy.band()
-
-    @property
-    def co2e_g(self) -> Band:
-        """Of all rows, with its 90 % band."""
-        return self._carbon.band()
+        self.sums.add(made)
 
 
 def backfill(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from wattspan.estimator import Band, Estimator, Terms
+from wattspan.estimator import Estimator, Sums
 from wattspan.lake.ownership import own
 from wattspan.lake.rows import SpanRows
 from wattspan.otlp.dialects import CALL
@@ -41,7 +41,8 @@ class Tally:
         self.problems: list[Problem] = []
         self.problem_count = 0
         self._first_ns, self._last_ns = 0, 0
-        self._energy, self._carbon = Terms(), Terms()
+        self.sums = Sums()
+        """Of what was given to `estimate`."""
 
     def report(self, problem: Problem) -> None:
         """Take note of a problem."""
@@ -81,18 +82,7 @@ class Tally:
         """Estimate the calls of a portion, each once as far as the portion shows."""
         calls, is_owner, _ = own(rows)
         found = estimator.estimate(calls.take(np.flatnonzero(is_owner)))
-        self._energy.add_batch(found, carbon=False)
-        self._carbon.add_batch(found, carbon=True)
-
-    @property
-    def energy_kwh(self) -> Band:
-        """Of what was given to `estimate`."""
-        return self._energy.band()
-
-    @property
-    def co2e_g(self) -> Band:
-        """Of what was given to `estimate`."""
-        return self._carbon.band()
+        self.sums.add(found)
 
     @property
     def times(self) -> tuple[str, str] | None:
